@@ -1,0 +1,124 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Cluster stands for one member cluster.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=cl
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
+// +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.status.provider`
+// +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.region`
+// +kubebuilder:printcolumn:name="Zones",type=string,JSONPath=`.status.zones`
+// +kubebuilder:printcolumn:name="Nodes",type=string,JSONPath=`.status.nodes.ready`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Server",type=string,JSONPath=`.spec.server`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 63",message="metadata.name must be a DNS label (RFC 1123): it becomes part of DNS names"
+type Cluster struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   ClusterSpec   `json:"spec"`
+	Status ClusterStatus `json:"status,omitempty"`
+}
+
+// ClusterSpec says how to reach a member and what its users say of it.
+type ClusterSpec struct {
+	// Server is the https URL of the member's API server.
+	// +kubebuilder:validation:XValidation:rule="self.startsWith('https://')",message="server must be an https:// URL"
+	Server string `json:"server"`
+	// SecretName names a Secret in namespace federation-system of the federation API with the keys "token" and
+	// "ca.crt" (PEM; without it the system's roots are trusted).
+	// +kubebuilder:validation:MinLength=1
+	SecretName string `json:"secretName"`
+	// ClusterID is the UID of the member's namespace kube-system. A member answering with another one is not used.
+	// +optional
+	ClusterID string `json:"clusterID,omitempty"`
+	// Provider overrides what nodes' provider IDs say: "aws", "gcp", "azure", "on-premises", ...
+	// +optional
+	Provider string `json:"provider,omitempty"`
+	// Region overrides what nodes' labels say.
+	// +optional
+	Region string `json:"region,omitempty"`
+	// Zones overrides what nodes' labels say.
+	// +optional
+	// +listType=set
+	Zones []string `json:"zones,omitempty"`
+	// Taints keep objects away that do not tolerate them.
+	// +optional
+	// +listType=atomic
+	Taints []corev1.Taint `json:"taints,omitempty"`
+}
+
+// ClusterStatus is what the control plane knows of a member.
+type ClusterStatus struct {
+	// Conditions are Ready and Offline.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Version is the member's Kubernetes version, such as "v1.36.3".
+	// +optional
+	Version string `json:"version,omitempty"`
+	// Provider, Region and Zones say where the member is: from the spec, else from all of its nodes.
+	// +optional
+	Provider string `json:"provider,omitempty"`
+	// +optional
+	Region string `json:"region,omitempty"`
+	// +optional
+	// +listType=set
+	Zones []string `json:"zones,omitempty"`
+	// APIGroups are the API group versions that the member serves, such as "apps/v1" and "v1", sorted.
+	// +optional
+	// +listType=atomic
+	APIGroups []string `json:"apiGroups,omitempty"`
+	// Nodes counts the member's nodes.
+	// +optional
+	Nodes NodeCount `json:"nodes,omitempty"`
+	// Capacity and Allocatable are sums over ready nodes.
+	// +optional
+	Capacity corev1.ResourceList `json:"capacity,omitempty"`
+	// +optional
+	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
+	// TokenExpires is when the member's token in use ends.
+	// +optional
+	TokenExpires *metav1.Time `json:"tokenExpires,omitempty"`
+}
+
+// NodeCount counts nodes.
+type NodeCount struct {
+	Total int32 `json:"total"`
+	Ready int32 `json:"ready"`
+}
+
+// Condition types of a Cluster, as in Federation v1, and their reasons.
+const (
+	// ClusterReady is True while the member's API answers /readyz and accepts the federation's token.
+	ClusterReady = "Ready"
+	// ClusterOffline is True while the member's API does not answer at all.
+	ClusterOffline = "Offline"
+
+	ReasonClusterReady        = "ClusterReady"        // Ready=True
+	ReasonClusterNotReady     = "ClusterNotReady"     // it answers, but not with "ok"
+	ReasonClusterReachable    = "ClusterReachable"    // Offline=False
+	ReasonClusterNotReachable = "ClusterNotReachable" // Offline=True
+	ReasonUnauthorized        = "Unauthorized"        // the token is refused: expired or revoked
+	ReasonForbidden           = "Forbidden"           // the token is good, its rights are not
+	ReasonWrongCluster        = "WrongCluster"        // another cluster answers at this address
+	ReasonSecretInvalid       = "SecretInvalid"       // the Secret is missing or lacks a key
+)
+
+// ClusterList is a list of Clusters.
+//
+// +kubebuilder:object:root=true
+type ClusterList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Cluster `json:"items"`
+}

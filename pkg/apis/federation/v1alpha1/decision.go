@@ -1,0 +1,160 @@
+package v1alpha1
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// PlacementDecision says in which clusters one federated object is to be, and how it fares there. The federation
+// writes it; pkg/placement owns spec, pkg/sync owns status. The decision of a namespaced object is in its namespace,
+// that of a cluster-scoped one in federation-system. It is deleted with its object.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:shortName=pd
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name="Kind",type=string,JSONPath=`.spec.object.kind`
+// +kubebuilder:printcolumn:name="Object",type=string,JSONPath=`.spec.object.name`
+// +kubebuilder:printcolumn:name="Clusters",type=string,JSONPath=`.spec.clusters[*].name`
+// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.spec.clusters[*].replicas`
+// +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`
+// +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type PlacementDecision struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	Spec   PlacementDecisionSpec   `json:"spec"`
+	Status PlacementDecisionStatus `json:"status,omitempty"`
+}
+
+// PlacementDecisionSpec is the decision.
+type PlacementDecisionSpec struct {
+	// Object is what was decided on.
+	Object ObjectReference `json:"object"`
+	// Clusters are where the object is to be, sorted by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Clusters []ClusterPlacement `json:"clusters,omitempty"`
+	// Excluded says which clusters were left out and why, one entry per reason.
+	// +optional
+	// +listType=map
+	// +listMapKey=reason
+	Excluded []Exclusion `json:"excluded,omitempty"`
+	// Reason says in one sentence by which rule the clusters were chosen and the replicas divided.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+}
+
+// ObjectReference names one federated object.
+type ObjectReference struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	// UID of the object in the federation API.
+	UID types.UID `json:"uid"`
+}
+
+// ClusterPlacement is one cluster's share.
+type ClusterPlacement struct {
+	Name string `json:"name"`
+	// Replicas is the cluster's share of the object's replicas (for a Job: of its parallelism); absent where the
+	// object has none or all clusters get the whole object.
+	// +optional
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Completions is the cluster's share of a Job's completions.
+	// +optional
+	Completions *int32 `json:"completions,omitempty"`
+}
+
+// Exclusion names clusters that were left out for one reason.
+type Exclusion struct {
+	Reason   string   `json:"reason"`
+	Clusters []string `json:"clusters"`
+}
+
+// PlacementDecisionStatus is how the object fares in its clusters.
+type PlacementDecisionStatus struct {
+	// Conditions: Synced is True when every chosen cluster holds the object as decided.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Clusters is sorted by name. Clusters that were dropped stay in the list until their copy is gone.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Clusters []ClusterState `json:"clusters,omitempty"`
+}
+
+// ClusterState is how the object fares in one cluster.
+type ClusterState struct {
+	Name string `json:"name"`
+	// State is one of the State constants.
+	State string `json:"state"`
+	// ReadyReplicas is what the member reports, for kinds with replicas.
+	// +optional
+	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// Message explains a state other than Synced, and what to do.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// DecisionSynced is the condition type of a PlacementDecision. Its reason is one of the State constants.
+const DecisionSynced = "Synced"
+
+// States of an object in one cluster.
+const (
+	StateSynced      = "Synced"      // the member holds the object as decided
+	StatePending     = "Pending"     // it is being written
+	StateWaiting     = "Waiting"     // the member is offline, or its namespace is terminating: waits, no error
+	StateConflict    = "Conflict"    // an object of this name is there that is not the federation's
+	StateUnsupported = "Unsupported" // the member does not serve this kind
+	StateForbidden   = "Forbidden"   // the federation's role in the member lacks a right
+	StateRejected    = "Rejected"    // the member's API server refuses the object
+	StateFailed      = "Failed"      // anything else; retried
+	StateDeleting    = "Deleting"    // being removed there
+)
+
+// PlacementDecisionList is a list of PlacementDecisions.
+//
+// +kubebuilder:object:root=true
+type PlacementDecisionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []PlacementDecision `json:"items"`
+}
+
+// DecisionKey is the namespace and name of an object's PlacementDecision: NAME.RESOURCE[.GROUP], such as
+// "web.deployments.apps". A name that would not be a DNS subdomain of 253 octets (RFC 1123) is cut and ends in a hash.
+func DecisionKey(group, resource, namespace, name string) types.NamespacedName {
+	if namespace == "" {
+		namespace = SystemNamespace
+	}
+	full := name + "." + resource
+	if group != "" {
+		full += "." + group
+	}
+	const limit = 253
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9', r == '-', r == '.':
+			return r
+		}
+		return '-'
+	}, full)
+	if clean != full || len(full) > limit {
+		sum := sha256.Sum256([]byte(full))
+		if len(clean) > limit-13 {
+			clean = clean[:limit-13]
+		}
+		clean = strings.Trim(clean, "-.") + "-" + hex.EncodeToString(sum[:6])
+	}
+	return types.NamespacedName{Namespace: namespace, Name: clean}
+}

@@ -1,0 +1,45 @@
+package v1alpha1
+
+// SystemNamespace holds the federation's own objects, in the federation API, in the host cluster and in members.
+// Nothing in it is ever federated.
+const SystemNamespace = "federation-system"
+
+// InfoConfigMap is the ConfigMap in SystemNamespace of the federation API that says which federation this is.
+const (
+	InfoConfigMap  = "federation-info"
+	InfoName       = "name"         // the federation's name, a DNS label
+	InfoDNSZone    = "dnsZone"      // the DNS zone, with a trailing dot
+	InfoFederation = "federationID" // UID of the federation API's kube-system namespace: tells two of one name apart
+)
+
+// Labels and annotations on members' objects.
+const (
+	// LabelFederation on an object in a member names the federation that manages it. It is what the control plane
+	// selects its watches by: an object without it is not the federation's.
+	LabelFederation = GroupName + "/federation"
+	// AnnotationOriginUID on an object in a member is the UID of the federated object that it was made from.
+	AnnotationOriginUID = GroupName + "/origin-uid"
+)
+
+// Annotations that a user sets on objects in the federation API.
+const (
+	// AnnotationPropagate set to "false" keeps an object in the federation API only.
+	AnnotationPropagate = GroupName + "/propagate"
+	// AnnotationOnConflict says what happens where a member already holds an object of this name that is not the
+	// federation's: OnConflictAdopt or OnConflictOverwrite. Without it the object there is left alone.
+	AnnotationOnConflict = GroupName + "/on-conflict"
+	// OnConflictAdopt takes an object over only where that changes nothing that would restart pods.
+	OnConflictAdopt = "adopt"
+	// OnConflictOverwrite takes an object over and makes it what the federation holds.
+	OnConflictOverwrite = "overwrite"
+)
+
+// FinalizerMembers keeps a federated object until every member has deleted its copy or a Tombstone stands for it.
+// The API server's admission adds it; pkg/sync takes it off.
+const FinalizerMembers = GroupName + "/members"
+
+// FinalizerCluster keeps a Cluster until what the federation left in it is dealt with.
+const FinalizerCluster = GroupName + "/cluster"
+
+// FieldManager is the field manager of server-side apply in members.
+const FieldManager = "kubefed"
