@@ -1,0 +1,137 @@
+package localcluster
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kubefed.dev/kubefed/internal/pki"
+)
+
+// files are the paths of what the cluster's programs read. All but the kubeconfig are in the folder pki.
+type files struct {
+	caCert, caKey                 string
+	serverCert, serverKey         string
+	kubeletCert, kubeletKey       string // what the simulated kubelets serve with
+	toKubeletCert, toKubelet      string // what the API server shows them
+	serviceAccountKey             string
+	authentication                string
+	frontProxyCA                  string
+	frontProxyCert, frontProxyKey string
+}
+
+// anonymousForHealth lets probes see health without credentials, and nothing else.
+const anonymousForHealth = `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+anonymous:
+  enabled: true
+  conditions:
+  - path: /healthz
+  - path: /livez
+  - path: /readyz
+`
+
+// ensureFiles makes the cluster's certificates and its kubeconfig, or finds those of an earlier run. The kubeconfig is
+// written last: a folder without one was not finished and is made anew.
+func ensureFiles(c Config) (files, error) {
+	dir := filepath.Join(c.Dir, "pki")
+	in := func(name string) string { return filepath.Join(dir, name) }
+	f := files{
+		caCert: in("ca.crt"), caKey: in("ca.key"),
+		serverCert: in("server.crt"), serverKey: in("server.key"),
+		kubeletCert: in("kubelet.crt"), kubeletKey: in("kubelet.key"),
+		toKubeletCert: in("kubelet-client.crt"), toKubelet: in("kubelet-client.key"),
+		serviceAccountKey: in("service-account.key"),
+		authentication:    in("authentication.yaml"),
+		frontProxyCA:      in("front-proxy-ca.crt"),
+		frontProxyCert:    in("front-proxy.crt"), frontProxyKey: in("front-proxy.key"),
+	}
+	if _, err := os.Stat(c.KubeconfigPath()); err == nil {
+		return f, nil
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return f, err
+	}
+	ca, err := pki.NewCA(c.Name + "-ca")
+	if err != nil {
+		return f, err
+	}
+	frontProxy, err := pki.NewCA(c.Name + "-front-proxy-ca")
+	if err != nil {
+		return f, err
+	}
+	w := writer{}
+	w.write(f.caCert, ca.CertPEM)
+	w.write(f.caKey, ca.KeyPEM)
+	w.pair(f.serverCert, f.serverKey)(ca.Server("kube-apiserver", []string{
+		c.address(), "127.0.0.1", "10.96.0.1", "localhost",
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
+	}))
+	w.pair(f.kubeletCert, f.kubeletKey)(ca.Server("kubelet", []string{c.address(), "127.0.0.1", "localhost"}))
+	w.pair(f.toKubeletCert, f.toKubelet)(ca.Client("kube-apiserver-kubelet-client", "system:masters"))
+	w.write(f.frontProxyCA, frontProxy.CertPEM)
+	w.pair(f.frontProxyCert, f.frontProxyKey)(frontProxy.Client("front-proxy-client"))
+	w.write(f.authentication, []byte(anonymousForHealth))
+	key, err := pki.NewKey()
+	if err != nil {
+		return f, err
+	}
+	w.write(f.serviceAccountKey, key)
+	adminCert, adminKey, err := ca.Client("kubernetes-admin", "system:masters")
+	if err != nil {
+		return f, err
+	}
+	if w.err != nil {
+		return f, w.err
+	}
+	return f, writeKubeconfig(c, ca.CertPEM, adminCert, adminKey)
+}
+
+func writeKubeconfig(c Config, ca, cert, key []byte) error {
+	config := clientcmdapi.NewConfig()
+	config.Clusters[c.Name] = &clientcmdapi.Cluster{
+		Server:                   "https://" + net.JoinHostPort(c.address(), strconv.Itoa(c.Port)),
+		CertificateAuthorityData: ca,
+	}
+	config.AuthInfos[c.Name] = &clientcmdapi.AuthInfo{ClientCertificateData: cert, ClientKeyData: key}
+	config.Contexts[c.Name] = &clientcmdapi.Context{Cluster: c.Name, AuthInfo: c.Name}
+	config.CurrentContext = c.Name
+	data, err := clientcmd.Write(*config)
+	if err != nil {
+		return err
+	}
+	// Renamed into place: whoever waits for the file never reads half of it.
+	part := c.KubeconfigPath() + ".part"
+	if err := os.WriteFile(part, data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(part, c.KubeconfigPath())
+}
+
+// writer keeps the first error of a series of writes.
+type writer struct{ err error }
+
+func (w *writer) write(path string, data []byte) {
+	if w.err == nil {
+		w.err = os.WriteFile(path, data, 0o600)
+	}
+}
+
+func (w *writer) pair(certPath, keyPath string) func(cert, key []byte, err error) {
+	return func(cert, key []byte, err error) {
+		if err != nil && w.err == nil {
+			w.err = fmt.Errorf("making %s: %w", filepath.Base(certPath), err)
+		}
+		w.write(certPath, cert)
+		w.write(keyPath, key)
+	}
+}
