@@ -44,6 +44,11 @@ func startAPIServer(ctx context.Context, c Config, f files, etcd string) (<-chan
 	if err != nil {
 		return nil, err
 	}
+	// The three servers of the chain have their own copies of the generic configuration.
+	release := release{EffectiveVersion: config.KubeAPIs.ControlPlane.Generic.EffectiveVersion}
+	config.KubeAPIs.ControlPlane.Generic.EffectiveVersion = release
+	config.ApiExtensions.GenericConfig.EffectiveVersion = release
+	config.Aggregator.GenericConfig.EffectiveVersion = release
 	ready, err := config.Complete()
 	if err != nil {
 		return nil, err

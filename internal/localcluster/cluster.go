@@ -105,8 +105,8 @@ func Run(ctx context.Context, c Config) error {
 	select {
 	case <-apiDone:
 	case <-time.After(stopLimit):
-		// Open watches hold the server back; the process ends anyway, and etcd is closed properly after this.
-		log.Info("API server did not stop in time")
+		// Open watches hold it back. They end with the process, and no write is under way any more.
+		log.Info("API server still has open requests")
 	}
 	if ctx.Err() != nil {
 		return nil
@@ -115,7 +115,7 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // stopLimit is how long the API server may take to finish open requests.
-const stopLimit = 5 * time.Second
+const stopLimit = time.Second
 
 // clientConfig is the administrator's connection, without a rate limit on the client's side.
 func clientConfig(c Config) (*rest.Config, error) {

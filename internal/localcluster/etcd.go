@@ -62,4 +62,5 @@ func startEtcd(dir string) (*etcdServer, error) {
 
 func (e *etcdServer) failed() <-chan error { return e.server.Err() }
 
-func (e *etcdServer) Close() { e.server.Close() }
+// Close closes the store. It does not wait for clients as embed.Etcd.Close does: the only client ends with this process.
+func (e *etcdServer) Close() { e.server.Server.HardStop() }
