@@ -67,6 +67,9 @@ func NewRoot(s Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	// Each command's constructor is in the file named after it.
-	root.AddCommand()
+	root.AddCommand(
+		newInit(s),
+		newDeinit(s),
+	)
 	return root
 }

@@ -2,7 +2,6 @@ package controlplane
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -136,6 +135,3 @@ func wait(ctx context.Context, timeout time.Duration, what string, progress Prog
 		}
 	}
 }
-
-// interrupted says whether the user stopped the command.
-func interrupted(err error) bool { return errors.Is(err, context.Canceled) }
