@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -102,6 +103,15 @@ func SystemNamespace(namespace string) bool {
 
 // Federated says whether an object is federated. obj is of a Federatable kind.
 func Federated(gk schema.GroupKind, obj *unstructured.Unstructured) bool {
+	var secretType string
+	if gk == (schema.GroupKind{Kind: "Secret"}) {
+		secretType, _, _ = unstructured.NestedString(obj.Object, "type")
+	}
+	return FederatedObject(gk, obj, corev1.SecretType(secretType))
+}
+
+// FederatedObject is Federated for an object in any form. secretType matters for Secrets alone.
+func FederatedObject(gk schema.GroupKind, obj metav1.Object, secretType corev1.SecretType) bool {
 	name := obj.GetName()
 	if SystemNamespace(obj.GetNamespace()) || obj.GetAnnotations()[federation.AnnotationPropagate] == "false" {
 		return false
@@ -118,8 +128,7 @@ func Federated(gk schema.GroupKind, obj *unstructured.Unstructured) bool {
 	case schema.GroupKind{Kind: "Service"}:
 		return !(name == "kubernetes" && obj.GetNamespace() == "default")
 	case schema.GroupKind{Kind: "Secret"}:
-		kind, _, _ := unstructured.NestedString(obj.Object, "type")
-		switch corev1.SecretType(kind) {
+		switch secretType {
 		case corev1.SecretTypeServiceAccountToken, corev1.SecretTypeBootstrapToken, "helm.sh/release.v1":
 			return false
 		}

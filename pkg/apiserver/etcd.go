@@ -1,0 +1,103 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+)
+
+// socketPathLimit is what Linux and macOS allow for the path of a unix socket, with a margin.
+const socketPathLimit = 100
+
+// etcd is an etcd of one member in this process, reached through a unix socket alone: no port, no certificates.
+type etcd struct {
+	server    *embed.Etcd
+	endpoint  string
+	lock      *fileutil.LockedFile
+	socketDir string // a directory made for the socket alone; empty where the socket is in the data directory
+}
+
+// startEtcd starts etcd on dir/etcd. What it has acknowledged survives a crash.
+func startEtcd(dir string) (_ *etcd, err error) {
+	e := &etcd{}
+	defer func() {
+		if err != nil {
+			e.Close()
+		}
+	}()
+	// etcd locks its database too, but only after it has replaced the socket of a server that runs.
+	if e.lock, err = fileutil.TryLockFile(filepath.Join(dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600); errors.Is(err, fileutil.ErrLocked) {
+		return nil, fmt.Errorf("another process uses %s: stop it, or choose another --data-dir", dir)
+	} else if err != nil {
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	socket := filepath.Join(dir, "etcd.sock")
+	if len(socket) > socketPathLimit {
+		if e.socketDir, err = os.MkdirTemp("", "kubefed-"); err != nil {
+			return nil, fmt.Errorf("making a directory for the socket of etcd: %w", err)
+		}
+		socket = filepath.Join(e.socketDir, "etcd.sock")
+	}
+	config := etcdConfig(filepath.Join(dir, "etcd"), socket)
+	e.endpoint = config.ListenClientUrls[0].String()
+	if e.server, err = embed.StartEtcd(config); err != nil {
+		return nil, fmt.Errorf("starting etcd in %s: %w", config.Dir, err)
+	}
+	select {
+	case <-e.server.Server.ReadyNotify():
+		return e, nil
+	case err := <-e.server.Err():
+		return nil, fmt.Errorf("starting etcd in %s: %w", config.Dir, err)
+	case <-time.After(time.Minute):
+		return nil, errors.New("etcd is not ready after a minute: look at the log for what holds it back")
+	}
+}
+
+func etcdConfig(dir, socket string) *embed.Config {
+	// etcd preallocates two segments; its default of 64 MB each is more than most federations hold.
+	wal.SegmentSizeBytes = 16 << 20
+	config := embed.NewConfig()
+	config.Dir = dir
+	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: socket}}
+	config.ListenPeerUrls = nil
+	// Advertised addresses must have a port, although nobody uses them.
+	nowhere := url.URL{Scheme: "http", Host: "localhost:0"}
+	config.AdvertiseClientUrls = []url.URL{nowhere}
+	config.AdvertisePeerUrls = []url.URL{nowhere}
+	config.InitialCluster = config.InitialClusterFromName(config.Name)
+	// The only member waits one election timeout for rivals that can't exist.
+	config.TickMs, config.ElectionMs = 50, 500
+	// Entries since the last snapshot are kept in memory; nobody has to catch up.
+	config.SnapshotCount, config.SnapshotCatchUpEntries = 5000, 100
+	config.QuotaBackendBytes = 8 << 30
+	config.LogLevel = "error"
+	return config
+}
+
+// failed tells of an etcd that ended by itself. It never does for an external etcd.
+func (e *etcd) failed() <-chan error {
+	if e == nil {
+		return nil
+	}
+	return e.server.Err()
+}
+
+// Close stops etcd after what was acknowledged is on disk.
+func (e *etcd) Close() {
+	if e.server != nil {
+		e.server.Close()
+	}
+	if e.lock != nil {
+		e.lock.Close()
+	}
+	if e.socketDir != "" {
+		os.RemoveAll(e.socketDir)
+	}
+}
