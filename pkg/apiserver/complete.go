@@ -50,8 +50,9 @@ func (o *Options) complete(ctx context.Context) (controlplaneoptions.CompletedOp
 	if err := o.configureTracing(os.Getenv); err != nil {
 		return none, err
 	}
-	// Renewing an identity every ten seconds would be the only write of an idle server, and nobody reads it.
-	if err := utilfeature.DefaultMutableFeatureGate.Set("APIServerIdentity=false"); err != nil {
+	// Renewing an identity every ten seconds would be the only write of an idle server. Only the proxy between servers of
+	// different versions reads it.
+	if err := utilfeature.DefaultMutableFeatureGate.Set("APIServerIdentity=false,UnknownVersionInteroperabilityProxy=false"); err != nil {
 		return none, fmt.Errorf("turning the server's identity lease off: %w", err)
 	}
 	// Pod templates with privileged containers are the members' business.
