@@ -22,13 +22,16 @@ var everything = labels.Everything()
 func (a *agent) reconcilePod(ctx context.Context, key cache.ObjectName) error {
 	pod, err := a.pods.Pods(key.Namespace).Get(key.Name)
 	if apierrors.IsNotFound(err) {
-		a.forget(key)
+		a.forget(ctx, key)
 		return nil
 	}
 	if err != nil || !a.ours(pod) {
 		return err
 	}
-	a.remember(key, pod.UID)
+	a.remember(ctx, key, pod.UID)
+	if a.runsProcess(pod) {
+		return a.reconcileProcess(ctx, key, pod)
+	}
 	return a.reconcileSimulated(ctx, key, pod)
 }
 
@@ -52,16 +55,16 @@ func (a *agent) reconcileSimulated(ctx context.Context, key cache.ObjectName, po
 }
 
 // remember notes which pod has a name now; the one that had it before is gone.
-func (a *agent) remember(key cache.ObjectName, uid types.UID) {
+func (a *agent) remember(ctx context.Context, key cache.ObjectName, uid types.UID) {
 	before, had := a.names.Swap(key, uid)
 	if had && before != uid {
-		a.podAddresses.release(string(before.(types.UID)))
+		a.bury(ctx, string(before.(types.UID)))
 	}
 }
 
-func (a *agent) forget(key cache.ObjectName) {
+func (a *agent) forget(ctx context.Context, key cache.ObjectName) {
 	if uid, had := a.names.LoadAndDelete(key); had {
-		a.podAddresses.release(string(uid.(types.UID)))
+		a.bury(ctx, string(uid.(types.UID)))
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -37,6 +38,12 @@ type agent struct {
 	podQueue          *queue
 	// names has the UID of the pod that bears a name now.
 	names sync.Map
+
+	spawner   *spawner
+	processes sync.WaitGroup // of process pods
+	mu        sync.Mutex
+	// processPods by UID, from their start until the API server has forgotten them.
+	processPods map[string]*processPod
 }
 
 // Run registers the nodes and runs their pods and services until ctx ends. When it returns, no process that it started
@@ -54,7 +61,10 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("connecting nodes to cluster %s: %w", c.Cluster, err)
 	}
-	a := &agent{Config: c, client: client, hostIP: "127.0.0.1", zones: map[string]string{}, podQueue: newQueue("pods")}
+	a := &agent{
+		Config: c, client: client, hostIP: "127.0.0.1", zones: map[string]string{}, podQueue: newQueue("pods"),
+		spawner: newSpawner(), processPods: map[string]*processPod{},
+	}
 	a.podAddresses, a.balancerAddresses = splitRange(c.IPRange)
 	return a.run(ctx)
 }
@@ -69,6 +79,14 @@ func (a *agent) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	parts.Go(func() { logs.serve(ctx) })
+	// Processes have some time after ctx's end; their parent thread has to outlive them.
+	spawning, stopSpawning := context.WithCancel(context.WithoutCancel(ctx))
+	parts.Go(func() { a.spawner.run(spawning) })
+	defer stopSpawning()
+	defer a.processes.Wait()
+	var queues sync.WaitGroup
+	defer queues.Wait()
+	defer stop()
 
 	if err := a.registerPatiently(ctx); err != nil {
 		return ignoreEnd(ctx, err)
@@ -77,7 +95,9 @@ func (a *agent) run(ctx context.Context) error {
 	defer factory.Shutdown()
 	defer podFactory.Shutdown()
 	nodeQueue := newQueue("nodes")
-	if err := a.watch(factory, podFactory, nodeQueue); err != nil {
+	balancers := newBalancers(a.client, a.balancerAddresses, factory)
+	provisioner := newProvisioner(a.client, a.Dir, factory)
+	if err := a.watch(factory, podFactory, nodeQueue, balancers, provisioner); err != nil {
 		return err
 	}
 	factory.StartWithContext(ctx)
@@ -91,9 +111,14 @@ func (a *agent) run(ctx context.Context) error {
 	if err := a.adoptAddresses(); err != nil {
 		return err
 	}
+	if err := errors.Join(a.sweep(), balancers.adopt()); err != nil {
+		return err
+	}
 	parts.Go(func() { a.beat(ctx) })
-	parts.Go(func() { nodeQueue.run(ctx, 1, a.reconcileNode) })
-	parts.Go(func() { a.podQueue.run(ctx, 8, a.reconcilePod) })
+	queues.Go(func() { nodeQueue.run(ctx, 1, a.reconcileNode) })
+	queues.Go(func() { a.podQueue.run(ctx, 8, a.reconcilePod) })
+	queues.Go(func() { balancers.run(ctx) })
+	queues.Go(func() { provisioner.run(ctx) })
 	<-ctx.Done()
 	return nil
 }
@@ -134,16 +159,22 @@ func trim(obj any) (any, error) {
 	return obj, nil
 }
 
-func (a *agent) watch(all, bound informers.SharedInformerFactory, nodeQueue *queue) error {
+// subscription tells a queue what an informer sees.
+type subscription struct {
+	informer cache.SharedIndexInformer
+	handler  cache.ResourceEventHandler
+}
+
+func (a *agent) watch(all, bound informers.SharedInformerFactory, nodeQueue *queue, b *balancers, p *provisioner) error {
 	nodes, pods := all.Core().V1().Nodes(), bound.Core().V1().Pods()
 	a.nodes, a.pods = nodes.Lister(), pods.Lister()
-	for _, w := range []struct {
-		informer cache.SharedIndexInformer
-		handler  cache.ResourceEventHandler
-	}{
+	subscriptions := []subscription{
 		{nodes.Informer(), nodeQueue.handler()},
 		{pods.Informer(), a.podQueue.handler()},
-	} {
+	}
+	subscriptions = append(subscriptions, b.subscriptions(all)...)
+	subscriptions = append(subscriptions, p.subscriptions(all)...)
+	for _, w := range subscriptions {
 		if _, err := w.informer.AddEventHandler(w.handler); err != nil {
 			return fmt.Errorf("watching cluster %s: %w", a.Cluster, err)
 		}

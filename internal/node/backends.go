@@ -1,0 +1,52 @@
+package node
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
+)
+
+// backends are the local addresses that stand behind a service's port of this name, sorted. They are the ready
+// endpoints; where there is none, those that still serve while they terminate, as with kube-proxy.
+func backends(endpointSlices []*discoveryv1.EndpointSlice, portName string) []string {
+	var ready, leaving []string
+	for _, slice := range endpointSlices {
+		port := portNumber(slice, portName)
+		if port == 0 || slice.AddressType != discoveryv1.AddressTypeIPv4 {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			for _, text := range e.Addresses {
+				address, err := netip.ParseAddr(text)
+				if err != nil {
+					continue
+				}
+				to := net.JoinHostPort(local(address).String(), strconv.Itoa(int(port)))
+				switch {
+				case ptr.Deref(e.Conditions.Ready, true):
+					ready = append(ready, to)
+				case ptr.Deref(e.Conditions.Serving, false) && ptr.Deref(e.Conditions.Terminating, false):
+					leaving = append(leaving, to)
+				}
+			}
+		}
+	}
+	if len(ready) == 0 {
+		ready = leaving
+	}
+	slices.Sort(ready)
+	return slices.Compact(ready) // an endpoint may be in two slices while it moves
+}
+
+func portNumber(slice *discoveryv1.EndpointSlice, name string) int32 {
+	for _, p := range slice.Ports {
+		if ptr.Deref(p.Name, "") == name {
+			return ptr.Deref(p.Port, 0)
+		}
+	}
+	return 0
+}
