@@ -79,6 +79,18 @@ type Exclusion struct {
 	Clusters []string `json:"clusters"`
 }
 
+// Reasons of an Exclusion. A cluster that already has the object is never excluded for one of them: they keep new
+// placements away and take nothing back.
+const (
+	ReasonNotReady   = "NotReady"   // the cluster's condition Ready is not True
+	ReasonTainted    = "Tainted"    // the cluster has a NoSchedule or NoExecute taint that is not tolerated
+	ReasonAPIMissing = "APIMissing" // the cluster is known not to serve the object's API group and version
+)
+
+// ReasonNotFederated is the whole spec.reason of the decision on an object that is not, or no longer, federated. Such
+// a decision has no clusters; it goes when the last copy is gone.
+const ReasonNotFederated = "NotFederated"
+
 // PlacementDecisionStatus is how the object fares in its clusters.
 type PlacementDecisionStatus struct {
 	// Conditions: Synced is True when every chosen cluster holds the object as decided.

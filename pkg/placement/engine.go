@@ -1,0 +1,261 @@
+package placement
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+// Decision is what Place answers: the spec of a PlacementDecision.
+type Decision = federation.PlacementDecisionSpec
+
+// Input is everything that a decision depends on.
+type Input struct {
+	Object Object
+	// Clusters are all Clusters of the federation, in any order.
+	Clusters []Cluster
+	// Current is the decision in force, nil where there is none. One on an object with another UID counts as none.
+	Current *Decision
+}
+
+// Object is what is to be known of an object in order to place it.
+type Object struct {
+	Reference federation.ObjectReference
+	// Unfederated objects go nowhere.
+	Unfederated bool
+	// Divided objects have replicas that are divided over clusters; others are copied whole.
+	Divided bool
+	// Replicas to divide; nil counts as 1, which is Kubernetes' own default.
+	Replicas *int32
+	// Completions of a Job, divided beside its parallelism; nil stays nil.
+	Completions *int32
+	// Use says where an object runs that needs this one; nil for an object that goes to clusters by itself.
+	Use *Use
+}
+
+// Use is where the users of an object are that follows its users (a Secret).
+type Use struct {
+	// Users counts them.
+	Users int
+	// Undecided says that not all users have a decision: the object stays where it is until they have.
+	Undecided bool
+	// Wanted are clusters in which users are to be, Leaving those in which copies of users are still to be removed.
+	Wanted, Leaving []string
+}
+
+// Cluster is what is to be known of a cluster in order to place objects.
+type Cluster struct {
+	Name   string
+	Labels map[string]string
+	Region string
+	Zones  []string
+	// Ready says that its condition Ready is True. False includes unknown.
+	Ready bool
+	// Deleted clusters are about to leave the federation.
+	Deleted bool
+	Taints  []corev1.Taint
+	// APIs are the group versions that it serves, nil for unknown.
+	APIs map[string]bool
+}
+
+// Sentences for spec.reason. None of them depends on what comes and goes by itself (readiness), so that a flapping
+// cluster rewrites no decision.
+const (
+	reasonCopied   = "no policy: copied to every ready cluster"
+	reasonDivided  = "no policy: replicas divided evenly over the ready clusters, moving as few as possible"
+	reasonFollows  = "goes only where something that uses it is placed"
+	reasonUnused   = "nothing that is federated uses it, so it goes to no cluster"
+	reasonZero     = "0 replicas: goes to no cluster until it is scaled up"
+	reasonNoChoice = "no cluster can take it now; placed as soon as one is ready"
+)
+
+// Place decides where an object is to be, and with how many replicas in each cluster. It is pure: equal input gives
+// equal output, whatever the order of clusters, and the answer to an unchanged question is the current decision.
+//
+// What is placed stays: a cluster that is not ready, tainted or without the API takes nothing new, but keeps its share,
+// because that it can't be reached does not say that nothing runs there. Only a cluster that leaves the federation gives
+// its share back.
+func Place(in Input) Decision {
+	if in.Object.Unfederated {
+		return Decision{Object: in.Object.Reference, Reason: federation.ReasonNotFederated}
+	}
+	if in.Current != nil && in.Current.Object.UID != in.Object.Reference.UID {
+		in.Current = nil
+	}
+	candidates, excluded := sift(in)
+	d := Decision{Object: in.Object.Reference}
+	switch {
+	case in.Object.Use != nil:
+		d.Clusters, d.Reason = follow(in.Object.Use, candidates)
+		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return !slices.Contains(in.Object.Use.Wanted, e.cluster) })
+	case in.Object.Divided:
+		d.Clusters, d.Reason = divide(in.Object, candidates)
+	default:
+		d.Clusters, d.Reason = copied(candidates)
+	}
+	d.Excluded = listed(excluded, in.Current, d.Clusters)
+	return d
+}
+
+// candidate is a cluster that has the object or may get it.
+type candidate struct {
+	name string
+	// has says that the cluster is in the current decision; had is its share there.
+	has bool
+	had federation.ClusterPlacement
+	// why the cluster gets nothing new; empty where it may.
+	why string
+	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
+	rank uint64
+	// replicas is the share that is being worked out.
+	replicas int64
+}
+
+// sift sorts clusters into candidates, by name, and those that the object is kept from.
+func sift(in Input) (candidates []candidate, excluded []exclusion) {
+	clusters := in.Clusters
+	if !slices.IsSortedFunc(clusters, byName) {
+		clusters = slices.SortedFunc(slices.Values(clusters), byName)
+	}
+	var current []federation.ClusterPlacement
+	if in.Current != nil {
+		current = in.Current.Clusters
+	}
+	if !slices.IsSortedFunc(current, byPlacementName) {
+		current = slices.SortedFunc(slices.Values(current), byPlacementName)
+	}
+	seed := seedOf(in.Object.Reference)
+	candidates = make([]candidate, 0, len(clusters))
+	for i := range clusters {
+		c := &clusters[i]
+		if c.Deleted {
+			continue
+		}
+		for len(current) > 0 && current[0].Name < c.Name {
+			current = current[1:]
+		}
+		next := candidate{name: c.Name, why: keptOut(c, in.Object), rank: rank(seed, c.Name)}
+		if len(current) > 0 && current[0].Name == c.Name {
+			next.has, next.had = true, current[0]
+		}
+		if !next.has && next.why != "" {
+			excluded = append(excluded, exclusion{next.why, c.Name})
+			continue
+		}
+		candidates = append(candidates, next)
+	}
+	return candidates, excluded
+}
+
+// keptOut says why a cluster takes nothing new of an object.
+func keptOut(c *Cluster, o Object) string {
+	switch {
+	case !c.Ready:
+		return federation.ReasonNotReady
+	case o.Use != nil:
+		return "" // where a user was let in, what it needs is let in
+	case c.APIs != nil && !c.APIs[o.Reference.APIVersion]:
+		return federation.ReasonAPIMissing
+	case slices.ContainsFunc(c.Taints, repels):
+		return federation.ReasonTainted
+	}
+	return ""
+}
+
+func repels(t corev1.Taint) bool {
+	return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+}
+
+// copied places an object that is copied whole.
+func copied(candidates []candidate) ([]federation.ClusterPlacement, string) {
+	if len(candidates) == 0 {
+		return nil, reasonNoChoice
+	}
+	chosen := make([]federation.ClusterPlacement, 0, len(candidates))
+	for _, c := range candidates {
+		chosen = append(chosen, federation.ClusterPlacement{Name: c.name})
+	}
+	return chosen, reasonCopied
+}
+
+// follow places an object where its users are. It leaves a cluster only after them.
+func follow(use *Use, candidates []candidate) ([]federation.ClusterPlacement, string) {
+	wanted, leaving := setOf(use.Wanted), setOf(use.Leaving)
+	var chosen []federation.ClusterPlacement
+	for _, c := range candidates {
+		if wanted[c.name] || c.has && (use.Undecided || leaving[c.name]) {
+			chosen = append(chosen, federation.ClusterPlacement{Name: c.name})
+		}
+	}
+	if use.Users == 0 && len(chosen) == 0 {
+		return nil, reasonUnused
+	}
+	return chosen, reasonFollows
+}
+
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, name := range names {
+		set[name] = true
+	}
+	return set
+}
+
+// exclusion is one cluster that the object is kept from.
+type exclusion struct{ reason, cluster string }
+
+// listed groups exclusions by reason. They are the record of how the shares came about: one that comes up later, while
+// the shares stay as they are, is not added (a cluster that goes down rewrites no decision), one that ended is dropped.
+func listed(excluded []exclusion, current *Decision, clusters []federation.ClusterPlacement) []federation.Exclusion {
+	if current != nil && sameClusters(current.Clusters, clusters) {
+		before := map[string]bool{}
+		for _, e := range current.Excluded {
+			for _, name := range e.Clusters {
+				before[name] = true
+			}
+		}
+		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return !before[e.cluster] })
+	}
+	slices.SortStableFunc(excluded, func(a, b exclusion) int {
+		return cmp.Or(strings.Compare(a.reason, b.reason), strings.Compare(a.cluster, b.cluster))
+	})
+	var groups []federation.Exclusion
+	for _, e := range excluded {
+		if len(groups) == 0 || groups[len(groups)-1].Reason != e.reason {
+			groups = append(groups, federation.Exclusion{Reason: e.reason})
+		}
+		last := &groups[len(groups)-1]
+		last.Clusters = append(last.Clusters, e.cluster)
+	}
+	return groups
+}
+
+func byName(a, b Cluster) int { return strings.Compare(a.Name, b.Name) }
+
+func byPlacementName(a, b federation.ClusterPlacement) int { return strings.Compare(a.Name, b.Name) }
+
+func seedOf(o federation.ObjectReference) uint64 {
+	h := fnv.New64a()
+	for _, part := range []string{o.APIVersion, o.Kind, o.Namespace, o.Name} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// rank mixes an object's seed with a cluster's name: FNV-1a over the name, then the finalizer of SplitMix64 (Steele,
+// Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
+func rank(seed uint64, cluster string) uint64 {
+	x := seed
+	for i := range len(cluster) {
+		x = (x ^ uint64(cluster[i])) * 1099511628211
+	}
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,0 +1,220 @@
+package placement
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+	"pgregory.net/rapid"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+func genCluster(name string) *rapid.Generator[Cluster] {
+	return rapid.Custom(func(t *rapid.T) Cluster {
+		c := Cluster{Name: name, Ready: rapid.IntRange(0, 4).Draw(t, "up") > 0, Deleted: rapid.IntRange(0, 9).Draw(t, "deleted") == 0}
+		if rapid.IntRange(0, 4).Draw(t, "taint") == 0 {
+			c.Taints = []corev1.Taint{{Key: "k", Effect: rapid.SampledFrom([]corev1.TaintEffect{
+				corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute, corev1.TaintEffectPreferNoSchedule}).Draw(t, "effect")}}
+		}
+		if rapid.Bool().Draw(t, "known") {
+			c.APIs = map[string]bool{"v1": true, "apps/v1": rapid.IntRange(0, 4).Draw(t, "apps") > 0, "batch/v1": true}
+		}
+		return c
+	})
+}
+
+func genClusters(t *rapid.T, label string) []Cluster {
+	var clusters []Cluster
+	for i := range rapid.IntRange(0, 8).Draw(t, label) {
+		clusters = append(clusters, genCluster(fmt.Sprintf("c%d", i)).Draw(t, label))
+	}
+	return clusters
+}
+
+func genObject(t *rapid.T, label string) Object {
+	replicas := rapid.Int32Range(0, 40).Draw(t, label+" replicas")
+	switch rapid.IntRange(0, 3).Draw(t, label) {
+	case 0:
+		return config()
+	case 1:
+		return job(replicas, rapid.Int32Range(0, 40).Draw(t, "completions"))
+	case 2:
+		all := []string{"c0", "c1", "c2", "c3", "c4", "c5"}
+		return secret(Use{Users: rapid.IntRange(0, 2).Draw(t, "users"), Undecided: rapid.Bool().Draw(t, "undecided"),
+			Wanted: rapid.SliceOfDistinct(rapid.SampledFrom(all), rapid.ID).Draw(t, "wanted"), Leaving: rapid.SliceOfDistinct(rapid.SampledFrom(all), rapid.ID).Draw(t, "leaving")})
+	}
+	return web(replicas)
+}
+
+// genInput draws a question whose current decision was once an answer.
+func genInput(t *rapid.T) Input {
+	object := genObject(t, "object")
+	in := Input{Object: object, Clusters: genClusters(t, "clusters")}
+	if rapid.Bool().Draw(t, "decided before") {
+		before := object
+		if before.Divided {
+			before.Replicas = ptr.To(rapid.Int32Range(0, 40).Draw(t, "replicas before"))
+		}
+		d := Place(Input{Object: before, Clusters: genClusters(t, "clusters before")})
+		in.Current = &d
+	}
+	return in
+}
+
+func TestProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := genInput(t)
+		d := Place(in)
+		checkNames(t, in, d)
+		if in.Object.Divided {
+			checkSums(t, in.Object, d)
+		}
+		if diff := cmp.Diff(d, Place(in)); diff != "" {
+			t.Fatalf("not deterministic:\n%s", diff)
+		}
+		shuffled := in
+		shuffled.Clusters = slices.Clone(in.Clusters)
+		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+		r.Shuffle(len(shuffled.Clusters), func(i, j int) {
+			shuffled.Clusters[i], shuffled.Clusters[j] = shuffled.Clusters[j], shuffled.Clusters[i]
+		})
+		if diff := cmp.Diff(d, Place(shuffled)); diff != "" {
+			t.Fatalf("the order of clusters matters:\n%s", diff)
+		}
+		again := in
+		again.Current = &d
+		if next := Place(again); !Same(&d, &next) {
+			t.Fatalf("not stable:\n%s", cmp.Diff(d, next))
+		}
+	})
+}
+
+// checkNames checks who may be in a decision at all.
+func checkNames(t *rapid.T, in Input, d Decision) {
+	if !slices.IsSortedFunc(d.Clusters, byPlacementName) {
+		t.Fatalf("clusters not sorted: %v", show(d))
+	}
+	excluded := map[string]bool{}
+	for _, e := range d.Excluded {
+		for _, name := range e.Clusters {
+			excluded[name] = true
+		}
+	}
+	for _, p := range d.Clusters {
+		i := slices.IndexFunc(in.Clusters, func(c Cluster) bool { return c.Name == p.Name })
+		if i < 0 || in.Clusters[i].Deleted || excluded[p.Name] {
+			t.Fatalf("%s is gone, leaving or excluded: %v", p.Name, show(d))
+		}
+		if !holds(in.Current, p.Name) && keptOut(&in.Clusters[i], in.Object) != "" {
+			t.Fatalf("%s was chosen anew though %s", p.Name, keptOut(&in.Clusters[i], in.Object))
+		}
+		if !holds(in.Current, p.Name) && p.Replicas != nil && *p.Replicas == 0 {
+			t.Fatalf("%s was chosen anew for 0 replicas", p.Name)
+		}
+	}
+	if in.Object.Use == nil {
+		for _, c := range in.Clusters {
+			if holds(in.Current, c.Name) && !c.Deleted && !holds(&d, c.Name) {
+				t.Fatalf("%s lost the object: %v", c.Name, show(d))
+			}
+		}
+	}
+}
+
+func holds(d *Decision, cluster string) bool {
+	return d != nil && slices.ContainsFunc(d.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == cluster })
+}
+
+func checkSums(t *rapid.T, o Object, d Decision) {
+	if len(d.Clusters) == 0 {
+		return
+	}
+	var replicas, completions int32
+	for _, p := range d.Clusters {
+		replicas += *p.Replicas
+		completions += ptr.Deref(p.Completions, 0)
+		if (p.Completions == nil) != (o.Completions == nil) || *p.Replicas < 0 || ptr.Deref(p.Completions, 0) < 0 {
+			t.Fatalf("wrong share in %v", show(d))
+		}
+	}
+	if replicas != *o.Replicas || completions != ptr.Deref(o.Completions, 0) {
+		t.Fatalf("shares of %d (%d) are %v", *o.Replicas, ptr.Deref(o.Completions, 0), show(d))
+	}
+}
+
+// TestMinimalMovement: no share shrinks when an object grows or a cluster joins, none grows when it shrinks; what a
+// leaving cluster had is all that the others get; a new object is divided within one replica.
+func TestMinimalMovement(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		clusters := ready("a", "b", "c", "d", "e", "f")[:rapid.IntRange(1, 6).Draw(t, "clusters")]
+		before := Place(Input{Object: web(rapid.Int32Range(0, 60).Draw(t, "first")), Clusters: clusters[:rapid.IntRange(1, len(clusters)).Draw(t, "known")]})
+		checkEven(t, before)
+		n := rapid.Int32Range(0, 60).Draw(t, "then")
+		after := Place(Input{Object: web(n), Clusters: clusters, Current: &before})
+		grown, shrunk := int32(0), int32(0)
+		for _, c := range clusters {
+			delta := shareOf(after, c.Name) - shareOf(before, c.Name)
+			grown, shrunk = grown+max(delta, 0), shrunk+max(-delta, 0)
+		}
+		if grown > 0 && shrunk > 0 {
+			t.Fatalf("%v -> %v moves replicas", show(before), show(after))
+		}
+		left := Place(Input{Object: web(n), Clusters: clusters[1:], Current: &after})
+		for _, c := range clusters[1:] {
+			if shareOf(left, c.Name) < shareOf(after, c.Name) {
+				t.Fatalf("%v -> %v: %s lost replicas because another cluster left", show(after), show(left), c.Name)
+			}
+		}
+	})
+}
+
+// TestLevelIsOneByOne compares the closed form with its definition.
+func TestLevelIsOneByOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		start := rapid.SliceOfN(rapid.Int64Range(0, 12), 1, 8).Draw(t, "start")
+		n := rapid.Int64Range(0, 40).Draw(t, "n")
+		fast, slow := make([]*candidate, len(start)), make([]*candidate, len(start))
+		for i, s := range start {
+			fast[i], slow[i] = &candidate{rank: uint64(i), replicas: s}, &candidate{rank: uint64(i), replicas: s}
+		}
+		byRank := slices.Clone(fast)
+		fill(fast, n)
+		for range n {
+			slices.MinFunc(slow, func(a, b *candidate) int {
+				if a.replicas != b.replicas {
+					return int(a.replicas - b.replicas)
+				}
+				return int(a.rank) - int(b.rank)
+			}).replicas++
+		}
+		for i := range slow {
+			if byRank[i].replicas != slow[i].replicas {
+				t.Fatalf("candidate %d has %d, one by one %d", i, byRank[i].replicas, slow[i].replicas)
+			}
+		}
+	})
+}
+
+func checkEven(t *rapid.T, d Decision) {
+	for _, a := range d.Clusters {
+		for _, b := range d.Clusters {
+			if *a.Replicas-*b.Replicas > 1 {
+				t.Fatalf("uneven: %v", show(d))
+			}
+		}
+	}
+}
+
+func shareOf(d Decision, cluster string) int32 {
+	for _, p := range d.Clusters {
+		if p.Name == cluster {
+			return *p.Replicas
+		}
+	}
+	return 0
+}
