@@ -2,6 +2,7 @@ package kind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/client-go/discovery"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -21,6 +23,10 @@ var crdKind = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v
 // Handler is told of every addition, change and deletion of an object of a federatable kind; Federated is not yet
 // asked, so that an object that stops being federated is seen too. It must not block or change obj.
 type Handler func(k Kind, obj *unstructured.Unstructured)
+
+// ChangeHandler is told of a change of an object of a federatable kind with the object before, nil for an addition, and
+// after, nil for a deletion. Like a Handler it must not block or change the objects.
+type ChangeHandler func(k Kind, before, after *unstructured.Unstructured)
 
 // Catalog holds the federatable kinds that a federation API serves and watches their objects: native kinds from
 // discovery at start, custom ones from their CRDs as these come and go. Safe for concurrent use.
@@ -31,18 +37,31 @@ type Catalog struct {
 	mu        sync.RWMutex
 	kinds     map[schema.GroupKind]Kind
 	informers map[schema.GroupKind]cache.Informer
-	handlers  []Handler
+	handlers  []ChangeHandler
 	native    bool // natives are all in kinds
 }
 
 // NewCatalog makes a catalog that reads through c. Handlers are added before Start.
 func NewCatalog(d discovery.DiscoveryInterface, c cache.Cache, handlers ...Handler) *Catalog {
-	return &Catalog{discovery: d, cache: c, handlers: handlers,
-		kinds: map[schema.GroupKind]Kind{}, informers: map[schema.GroupKind]cache.Informer{}}
+	catalog := &Catalog{discovery: d, cache: c, kinds: map[schema.GroupKind]Kind{}, informers: map[schema.GroupKind]cache.Informer{}}
+	for _, h := range handlers {
+		catalog.Handle(h)
+	}
+	return catalog
 }
 
 // Handle adds a handler. Call it before Start.
-func (c *Catalog) Handle(h Handler) { c.handlers = append(c.handlers, h) }
+func (c *Catalog) Handle(h Handler) {
+	c.HandleChange(func(k Kind, before, after *unstructured.Unstructured) {
+		if after == nil {
+			after = before
+		}
+		h(k, after)
+	})
+}
+
+// HandleChange adds a handler of changes. Call it before Start.
+func (c *Catalog) HandleChange(h ChangeHandler) { c.handlers = append(c.handlers, h) }
 
 // Start finds the kinds and follows them until ctx ends. It is a controller-runtime manager.Runnable; the cache runs
 // beside it.
@@ -56,7 +75,13 @@ func (c *Catalog) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("watching CustomResourceDefinitions: %w", err)
 	}
-	if _, err := informer.AddEventHandler(handlerFor(func(obj *unstructured.Unstructured, gone bool) { c.follow(ctx, obj, gone) })); err != nil {
+	if _, err := informer.AddEventHandler(handlerFor(func(before, after *unstructured.Unstructured) {
+		if after == nil {
+			c.follow(ctx, before, true)
+			return
+		}
+		c.follow(ctx, after, false)
+	})); err != nil {
 		return fmt.Errorf("watching CustomResourceDefinitions: %w", err)
 	}
 	<-ctx.Done()
@@ -117,10 +142,18 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", k.GroupVersionKind, err)
 	}
+	if RefersToSecrets(k) {
+		if err := c.cache.IndexField(ctx, obj, secretIndex, func(o client.Object) []string {
+			u, _ := o.(*unstructured.Unstructured)
+			return SecretRefs(k, u)
+		}); err != nil {
+			return fmt.Errorf("indexing %s by their Secrets: %w", k.GroupVersionKind, err)
+		}
+	}
 	handlers := c.handlers
-	if _, err := informer.AddEventHandler(handlerFor(func(obj *unstructured.Unstructured, _ bool) {
+	if _, err := informer.AddEventHandler(handlerFor(func(before, after *unstructured.Unstructured) {
 		for _, h := range handlers {
-			h(k, obj)
+			h(k, before, after)
 		}
 	})); err != nil {
 		return fmt.Errorf("watching %s: %w", k.GroupVersionKind, err)
@@ -232,25 +265,74 @@ func (c *Catalog) Get(ctx context.Context, gk schema.GroupKind, namespace, name 
 	}
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(k.GroupVersionKind)
-	if err := c.cache.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, obj); err != nil {
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	if err := c.cache.Get(ctx, key, obj, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, err
 	}
 	return obj, nil
 }
 
-// handlerFor adapts a function to client-go's handlers and unwraps tombstones of missed deletions.
-func handlerFor(f func(obj *unstructured.Unstructured, gone bool)) toolscache.ResourceEventHandlerFuncs {
-	call := func(obj any, gone bool) {
-		if unknown, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
-			obj = unknown.Obj
+// secretIndex indexes the objects of kinds that refer to Secrets by SecretRefs.
+const secretIndex = "kubefed.secretRefs"
+
+// ErrNotSynced says that an answer is not known yet because not all objects that it depends on have been read.
+var ErrNotSynced = errors.New("not all objects have been read yet")
+
+// SecretUsers visits the objects, federated or not, that refer to a Secret of their namespace; see SecretRefs. The
+// objects are shared: do not change them. The error is ErrNotSynced until all objects that could refer to it have been
+// read once.
+func (c *Catalog) SecretUsers(ctx context.Context, namespace, secret string, visit func(k Kind, obj *unstructured.Unstructured)) error {
+	kinds, err := c.secretUserKinds()
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		list := &unstructured.UnstructuredList{}
+		list.SetGroupVersionKind(k.GroupVersionKind.GroupVersion().WithKind(k.Kind + "List"))
+		if err := c.cache.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{secretIndex: secret}, client.UnsafeDisableDeepCopy); err != nil {
+			return fmt.Errorf("listing the %s that use Secret %s/%s: %w", k.Resource, namespace, secret, err)
 		}
-		if u, ok := obj.(*unstructured.Unstructured); ok {
-			f(u, gone)
+		for i := range list.Items {
+			visit(k, &list.Items[i])
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) secretUserKinds() ([]Kind, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.native { // only native kinds refer to Secrets
+		return nil, ErrNotSynced
+	}
+	var users []Kind
+	for gk, k := range c.kinds {
+		if !RefersToSecrets(k) {
+			continue
+		}
+		if !c.informers[gk].HasSynced() {
+			return nil, ErrNotSynced
+		}
+		users = append(users, k)
+	}
+	return users, nil
+}
+
+// handlerFor adapts a function to client-go's handlers and unwraps tombstones of missed deletions.
+func handlerFor(f func(before, after *unstructured.Unstructured)) toolscache.ResourceEventHandlerFuncs {
+	call := func(before, after any) {
+		if unknown, ok := before.(toolscache.DeletedFinalStateUnknown); ok {
+			before = unknown.Obj
+		}
+		b, _ := before.(*unstructured.Unstructured)
+		a, _ := after.(*unstructured.Unstructured)
+		if b != nil || a != nil {
+			f(b, a)
 		}
 	}
 	return toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(obj any) { call(obj, false) },
-		UpdateFunc: func(_, obj any) { call(obj, false) },
-		DeleteFunc: func(obj any) { call(obj, true) },
+		AddFunc:    func(obj any) { call(nil, obj) },
+		UpdateFunc: func(before, after any) { call(before, after) },
+		DeleteFunc: func(obj any) { call(obj, nil) },
 	}
 }
