@@ -70,6 +70,7 @@ func NewRoot(s Streams) *cobra.Command {
 	root.AddCommand(
 		newInit(s),
 		newDeinit(s),
+		newPlaygroundCommand(s),
 	)
 	return root
 }

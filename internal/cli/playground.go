@@ -1,0 +1,218 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"kubefed.dev/kubefed/internal/playground"
+)
+
+// newPlaygroundCommand keeps local clusters for trying things out.
+func newPlaygroundCommand(s Streams) *cobra.Command {
+	var dir string
+	command := &cobra.Command{
+		Use:   "playground",
+		Short: "Run local clusters to try a federation on",
+		Long: `Run local clusters to try a federation on.
+
+Each cluster is a real Kubernetes control plane in one process. Its nodes run this project's own images as local
+processes and simulate all others. All state is in one folder; nothing is left after "kubefed playground down".`,
+	}
+	command.PersistentFlags().StringVar(&dir, "dir", "", "folder for everything the clusters keep (default: kubefed/playground in the user's cache folder)")
+	command.AddCommand(
+		newPlaygroundUpCommand(s, &dir),
+		newPlaygroundStatusCommand(s, &dir),
+		newPlaygroundDownCommand(s, &dir),
+		newPlaygroundKillCommand(s, &dir),
+		newPlaygroundStartCommand(s, &dir),
+	)
+	return command
+}
+
+func openPlayground(s Streams, dir string) (playground.Playground, error) {
+	var err error
+	if dir == "" {
+		dir, err = playground.DefaultDir()
+	} else {
+		dir, err = filepath.Abs(dir)
+	}
+	return playground.Playground{Dir: dir, Progress: s.Err}, err
+}
+
+func newPlaygroundUpCommand(s Streams, dir *string) *cobra.Command {
+	var clusters []string
+	var wish playground.Wish
+	command := &cobra.Command{
+		Use:   "up",
+		Short: "Start the clusters that do not run yet",
+		Example: `  kubefed playground up
+  kubefed playground up --clusters gondor=aws/us-east-1/us-east-1a,us-east-1b,rohan=gcp/europe-west1,shire=on-premises/shire`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			if len(clusters) > 0 {
+				if wish.Members, err = playground.ParseMembers(clusters); err != nil {
+					return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--clusters: %w", err)}
+				}
+			}
+			if err := p.Up(cmd.Context(), wish); err != nil {
+				return err
+			}
+			return printPlaygroundReady(cmd.Context(), s.Out, p)
+		},
+	}
+	flags := command.Flags()
+	flags.StringArrayVar(&clusters, "clusters", nil, "member clusters as name=provider/region/zones,...; without zones those usual for the provider (default: gondor, rohan and shire)")
+	flags.StringVar(&wish.Host, "host", "", "name of the host cluster (default: "+playground.DefaultHost+")")
+	flags.StringVar(&wish.Kubeconfig, "kubeconfig", "", "file that gets the clusters' contexts (default: where kubectl config writes)")
+	return command
+}
+
+func printPlaygroundReady(ctx context.Context, out io.Writer, p playground.Playground) error {
+	status, err := p.Status(ctx)
+	if err != nil {
+		return err
+	}
+	var host string
+	var members []string
+	for _, c := range status.Clusters {
+		if c.Role == playground.Host {
+			host = c.Name
+		} else {
+			members = append(members, c.Name)
+		}
+	}
+	_, err = fmt.Fprintf(out, "Playground is up: host cluster %s, member clusters %s.\n", host, strings.Join(members, ", "))
+	return err
+}
+
+func newPlaygroundStatusCommand(s Streams, dir *string) *cobra.Command {
+	var format string
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show the clusters and whether they run",
+		Long:  "Show the clusters and whether they run. The exit code is 2 where one does not.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			status, err := p.Status(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := printPlaygroundStatus(s.Out, status, format); err != nil {
+				return err
+			}
+			for _, c := range status.Clusters {
+				if c.State != playground.Running {
+					return &ExitError{Code: ExitUsage, Err: fmt.Errorf("cluster %s does not run: `kubefed playground up` starts it", c.Name)}
+				}
+			}
+			return nil
+		},
+	}
+	command.Flags().StringVarP(&format, "output", "o", "", "output format: json, yaml or wide")
+	return command
+}
+
+func printPlaygroundStatus(out io.Writer, status *playground.Status, format string) error {
+	switch format {
+	case "json":
+		data, err := json.MarshalIndent(status, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n", data)
+		return err
+	case "yaml":
+		data, err := yaml.Marshal(status)
+		if err != nil {
+			return err
+		}
+		_, err = out.Write(data)
+		return err
+	case "", "wide":
+	default:
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--output %q: must be json, yaml or wide", format)}
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
+	header, row := "NAME\tROLE\tPROVIDER\tREGION\tSTATE\tSERVER", "%s\t%s\t%s\t%s\t%s\t%s"
+	if format == "wide" {
+		header += "\tZONES\tADDRESSES\tPID\tLOG"
+	}
+	fmt.Fprintln(table, header)
+	for _, c := range status.Clusters {
+		fmt.Fprintf(table, row, c.Name, c.Role, c.Provider, c.Region, c.State, c.Server)
+		if format == "wide" {
+			fmt.Fprintf(table, "\t%s\t%s\t%d\t%s", strings.Join(c.Zones, ","), c.IPRange, c.PID, c.Log)
+		}
+		fmt.Fprintln(table)
+	}
+	return table.Flush()
+}
+
+func newPlaygroundDownCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "End all clusters and remove everything they left",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			if err := p.Down(cmd.Context()); errors.Is(err, playground.ErrNone) {
+				_, err = fmt.Fprintf(s.Out, "There is no playground in %s.\n", p.Dir)
+				return err
+			} else if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.Out, "Playground is down.")
+			return err
+		},
+	}
+}
+
+func newPlaygroundKillCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "kill NAME",
+		Short: "End one cluster at once with all its pods, as a power cut would",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			return p.Kill(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newPlaygroundStartCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:   "start NAME",
+		Short: "Bring back a killed cluster with its data, at the same address",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			return p.Start(cmd.Context(), args[0])
+		},
+	}
+}

@@ -1,0 +1,64 @@
+package playground
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+const (
+	terminate = syscall.SIGTERM
+	kill      = syscall.SIGKILL
+)
+
+// detached gives a process a session of its own: neither Ctrl-C nor a closed terminal reaches it.
+func detached() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+var bootID = sync.OnceValues(func() (string, error) {
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return strings.TrimSpace(string(data)), err
+})
+
+// birthOf identifies a running process: the boot, and the clock ticks from boot to its start (proc_pid_stat(5), field
+// 22). A zombie does not run.
+func birthOf(pid int) (string, error) {
+	boot, err := bootID()
+	if err != nil {
+		return "", err
+	}
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", err
+	}
+	// The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	if len(fields) < 20 {
+		return "", fmt.Errorf("/proc/%d/stat has %d fields after the name, want 20 and more", pid, len(fields))
+	}
+	if fields[0] == "Z" || fields[0] == "X" {
+		return "", os.ErrProcessDone
+	}
+	return boot + "/" + fields[19], nil
+}
+
+// lock makes callers take turns for a folder, also between processes, until the function it returns is called.
+func lock(dir string) (func(), error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX)
+		if err != syscall.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("locking %s: %w", dir, err)
+	}
+	return func() { folder.Close() }, nil
+}

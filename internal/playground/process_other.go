@@ -1,0 +1,22 @@
+//go:build !linux
+
+package playground
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+var (
+	terminate = os.Interrupt
+	kill      = os.Kill
+
+	errLinuxOnly = errors.New("local clusters need Linux, which has all of 127.0.0.0/8: run the playground in a Linux machine or container")
+)
+
+func detached() *syscall.SysProcAttr { return nil }
+
+func birthOf(int) (string, error) { return "", errLinuxOnly }
+
+func lock(string) (func(), error) { return nil, errLinuxOnly }

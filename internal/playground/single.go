@@ -1,0 +1,68 @@
+package playground
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Kill ends one cluster at once, with all its pods, as a power cut would. Its data stays.
+func (p Playground) Kill(ctx context.Context, name string) error {
+	return p.withCluster(name, func(c cluster) error {
+		process, running, err := p.process(c.Name)
+		if err != nil {
+			return err
+		}
+		if !running {
+			p.say("%s: was not running", c.Name)
+			return nil
+		}
+		if err := process.kill(ctx); err != nil {
+			return fmt.Errorf("killing cluster %s: %w", c.Name, err)
+		}
+		p.say("%s: killed", c.Name)
+		return nil
+	})
+}
+
+// Start brings back one cluster with its data, at the same address, and returns when it is usable.
+func (p Playground) Start(ctx context.Context, name string) error {
+	return p.withCluster(name, func(c cluster) error {
+		_, running, err := p.process(c.Name)
+		if err != nil {
+			return err
+		}
+		if running {
+			p.say("%s: running already", c.Name)
+		} else if err := p.writeImages(); err != nil {
+			return err
+		}
+		if err := p.ensure(ctx, c, !running); err != nil {
+			if !running {
+				err = errors.Join(err, p.stopAll(context.WithoutCancel(ctx), []string{c.Name}))
+			}
+			return err
+		}
+		return nil
+	})
+}
+
+func (p Playground) withCluster(name string, do func(cluster) error) error {
+	if _, err := p.load(); err != nil {
+		return err
+	}
+	unlock, err := lock(p.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := p.load()
+	if err != nil {
+		return err
+	}
+	c, err := s.cluster(name)
+	if err != nil {
+		return err
+	}
+	return do(c)
+}
