@@ -21,8 +21,8 @@ type nodeWatch struct {
 	refused string // the member does not let the federation see nodes
 }
 
-// watchNodes starts to follow the nodes until the connection ends.
-func watchNodes(c *connection, running *sync.WaitGroup) (*nodeWatch, error) {
+// watchNodes starts to follow the nodes until the connection or ctx ends.
+func watchNodes(ctx context.Context, c *connection, running *sync.WaitGroup) (*nodeWatch, error) {
 	w := &nodeWatch{dirty: true}
 	w.informer = cache.NewSharedIndexInformer(
 		cache.NewListWatchFromClient(c.core.RESTClient(), "nodes", "", fields.Everything()), &corev1.Node{}, 0, cache.Indexers{})
@@ -40,7 +40,12 @@ func watchNodes(c *connection, running *sync.WaitGroup) (*nodeWatch, error) {
 		return nil, err
 	}
 	w.reg = reg
-	running.Go(func() { w.informer.RunWithContext(c.ctx) })
+	running.Go(func() {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
+		w.informer.RunWithContext(ctx)
+	})
 	return w, nil
 }
 

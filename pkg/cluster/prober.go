@@ -157,7 +157,7 @@ func (p *prober) facts(ctx context.Context, conn *connection, problem error) Fac
 // addNodes adds what the nodes say; the watch for it starts with the first good answer.
 func (p *prober) addNodes(ctx context.Context, conn *connection, facts *Facts) {
 	if p.nodes == nil {
-		nodes, err := watchNodes(conn, &p.c.running)
+		nodes, err := watchNodes(p.ctx, conn, &p.c.running)
 		if err != nil {
 			log.FromContext(ctx).Error(err, "watching nodes")
 			return

@@ -77,7 +77,9 @@ func memberObjects(o owner, customResources bool) []client.Object {
 		return metav1.ObjectMeta{Namespace: federation.SystemNamespace, Name: name, Labels: labels}
 	}
 	subjects := []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: federation.SystemNamespace, Name: ServiceAccount}}
-	role := func(kind, name string) rbacv1.RoleRef { return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name} }
+	role := func(kind, name string) rbacv1.RoleRef {
+		return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}
+	}
 
 	namespace := &corev1.Namespace{ObjectMeta: named(federation.SystemNamespace)}
 	namespace.Annotations = map[string]string{
