@@ -28,6 +28,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/apiserver"
+	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
@@ -42,11 +43,14 @@ type controller struct {
 }
 
 // controllers is the table of the federation's own controllers, in the order in which they are registered.
-var controllers = []controller{}
+var controllers = []controller{
+	{name: "cluster", start: startCluster},
+}
 
 // Environment is what the federation's controllers share: one cache, one catalog of kinds, one manager that runs them
 // while this process holds the lease.
 type Environment struct {
+	options *controllerOptions
 	// Manager runs what is added to it once the lease is held.
 	Manager manager.Manager
 	// Config reaches the federation API without a client-side rate limit. Its user agent is nobody's: use ConfigFor.
@@ -58,6 +62,8 @@ type Environment struct {
 	Cache cache.Cache
 	// Discovery asks the federation API which kinds it serves.
 	Discovery discovery.DiscoveryInterface
+	// Registry holds the connections to members.
+	Registry *cluster.Registry
 	// Catalog follows the objects of every federatable kind. Add handlers in start; it is started afterwards.
 	Catalog *kind.Catalog
 }
@@ -82,6 +88,7 @@ type controllerOptions struct {
 	identity    string
 	lease       leaseDurations
 	signing     apiserver.SigningFiles
+	cluster     cluster.Options
 }
 
 type leaseDurations struct{ duration, renew, retry time.Duration }
@@ -102,6 +109,7 @@ func newControllerOptions() *controllerOptions {
 func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.selected, "controllers", o.selected,
 		"Controllers to run: '*' means all, 'foo' means foo, '-foo' means all but foo, nothing means none. All: "+strings.Join(controllerNames(), ", ")+".")
+	o.cluster.AddFlags(fs)
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+leaseName+".")
 }
 
@@ -236,7 +244,12 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	if err != nil {
 		return nil, err
 	}
+	registry := cluster.NewRegistry()
+	if err := registry.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("preparing the connections to members: %w", err)
+	}
 	return &Environment{
+		options: o, Registry: registry,
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()),
 	}, nil

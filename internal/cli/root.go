@@ -71,6 +71,8 @@ func NewRoot(s Streams) *cobra.Command {
 		newInit(s),
 		newDeinit(s),
 		newPlaygroundCommand(s),
+		newJoin(s),
+		newUnjoin(s),
 	)
 	return root
 }

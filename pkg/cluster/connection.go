@@ -74,6 +74,9 @@ func connect(ctx context.Context, name string, e endpoint, token string) (*conne
 	if c.base, err = url.Parse(e.server); err != nil || c.base.Host == "" {
 		return nil, fmt.Errorf("spec.server %q is no URL: %s", e.server, rejoin(name))
 	}
+	if c.base.Path == "" {
+		c.base.Path = "/" // JoinPath of an empty path would not be absolute
+	}
 	if c.http, err = rest.HTTPClientFor(config); err != nil {
 		return nil, err
 	}

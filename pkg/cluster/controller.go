@@ -81,9 +81,10 @@ func NewController(r *Registry, o Options) *Controller {
 	return c
 }
 
-// SetupWithManager registers the controller; it runs on the leader.
-func (c *Controller) SetupWithManager(mgr manager.Manager) error {
-	c.federation, c.events = mgr.GetClient(), mgr.GetEventRecorder("cluster-controller")
+// SetupWithManager registers the controller; it runs on the leader. It writes through federationClient, which may read
+// from the manager's cache.
+func (c *Controller) SetupWithManager(mgr manager.Manager, federationClient client.Client) error {
+	c.federation, c.events = federationClient, mgr.GetEventRecorder("cluster-controller")
 	c.registry.observe(c.nudge)
 	if err := mgr.Add(c); err != nil {
 		return err
@@ -113,20 +114,24 @@ func (c *Controller) Start(ctx context.Context) error {
 
 // Reconcile starts or stops the prober of a Cluster and deals with its finalizer.
 func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	var cluster federation.Cluster
-	if err := c.federation.Get(ctx, request.NamespacedName, &cluster); apierrors.IsNotFound(err) {
+	cluster := &federation.Cluster{}
+	if err := c.federation.Get(ctx, request.NamespacedName, cluster); apierrors.IsNotFound(err) {
 		c.forget(request.Name)
 		return reconcile.Result{}, nil
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
+	before := cluster
+	cluster = cluster.DeepCopy() // the cache's objects are everybody's
 	if cluster.DeletionTimestamp != nil {
-		return reconcile.Result{}, c.release(ctx, &cluster)
+		return reconcile.Result{}, c.release(ctx, before, cluster)
 	}
-	if !controllerutil.ContainsFinalizer(&cluster, federation.FinalizerCluster) {
-		before := cluster.DeepCopy()
-		controllerutil.AddFinalizer(&cluster, federation.FinalizerCluster)
-		if err := c.federation.Patch(ctx, &cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	if controllerutil.AddFinalizer(cluster, federation.FinalizerCluster) {
+		err := c.federation.Patch(ctx, cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+		if apierrors.IsConflict(err) {
+			return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil // read what came between first
+		}
+		if err != nil {
 			return reconcile.Result{}, fmt.Errorf("adding the finalizer of cluster %s: %w", cluster.Name, err)
 		}
 	}
@@ -136,7 +141,7 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // release lets a deleted Cluster go: first nobody writes to the member any more, then its credentials are deleted.
 // What is in the member is for `kubefed unjoin` to clean, with the user's own rights.
-func (c *Controller) release(ctx context.Context, cluster *federation.Cluster) error {
+func (c *Controller) release(ctx context.Context, before, cluster *federation.Cluster) error {
 	c.forget(cluster.Name)
 	c.registry.remove(cluster.Name)
 	if !controllerutil.ContainsFinalizer(cluster, federation.FinalizerCluster) {
@@ -149,7 +154,6 @@ func (c *Controller) release(ctx context.Context, cluster *federation.Cluster) e
 			return fmt.Errorf("deleting the Secret of cluster %s: %w", cluster.Name, err)
 		}
 	}
-	before := cluster.DeepCopy()
 	controllerutil.RemoveFinalizer(cluster, federation.FinalizerCluster)
 	err := c.federation.Patch(ctx, cluster, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if client.IgnoreNotFound(err) != nil {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -23,6 +24,8 @@ const (
 	detailsPeriod = 30 * time.Second
 	// detailsTimeout bounds that; it is apart from the probe's so that a slow discovery makes nobody offline.
 	detailsTimeout = 8 * time.Second
+	// firstNodes bounds the wait for a member's first list of nodes.
+	firstNodes = 2 * time.Second
 	// renewRetry is the pause after a token could not be renewed.
 	renewRetry = time.Minute
 )
@@ -163,6 +166,10 @@ func (p *prober) addNodes(ctx context.Context, conn *connection, facts *Facts) {
 			return
 		}
 		p.nodes = nodes
+		// The first status that says Ready had better say where the cluster is, too.
+		bounded, cancel := context.WithTimeout(ctx, firstNodes)
+		defer cancel()
+		cache.WaitForCacheSync(bounded.Done(), nodes.reg.HasSynced)
 	}
 	var refused string
 	if facts.Nodes, refused = p.nodes.Facts(); refused != "" {

@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/cluster"
+)
+
+type joinFlags struct {
+	FederationFlags
+	clusterContext   string
+	labels           map[string]string
+	provider, region string
+	zones            []string
+	customResources  bool
+	timeout          time.Duration
+	dryRun, output   string
+}
+
+func newJoin(s Streams) *cobra.Command {
+	var f joinFlags
+	cmd := &cobra.Command{
+		Use:   "join NAME",
+		Short: "Make a cluster a member of the federation",
+		Long: `Make a cluster a member of the federation.
+
+In the cluster this makes namespace federation-system, a service account with the rights that federation needs
+(docs/security.md lists them), and a token for it, which the federation renews. In the federation it makes a Cluster
+and a Secret with that token. Your own credentials are not copied. Joining again repairs what is missing.`,
+		Example: `  kubefed join gondor --host-cluster-context=rivendell
+  kubefed join gondor --cluster-context=admin@gondor --labels=tier=prod --zones=us-east-1a,us-east-1b
+  kubefed join gondor --dry-run=client -o yaml`,
+		Args: oneName("cluster"),
+		RunE: func(cmd *cobra.Command, args []string) error { return runJoin(cmd.Context(), s, args[0], f) },
+	}
+	flags := cmd.Flags()
+	f.addFlags(cmd)
+	flags.StringVar(&f.clusterContext, "cluster-context", "", "kubeconfig context of the cluster (default: NAME)")
+	flags.StringToStringVar(&f.labels, "labels", nil, "labels of the Cluster, such as tier=prod,team=web")
+	flags.StringVar(&f.provider, "provider", "", "provider, instead of what nodes say: aws, gcp, azure, on-premises, ...")
+	flags.StringVar(&f.region, "region", "", "region, instead of what nodes say")
+	flags.StringSliceVar(&f.zones, "zones", nil, "zones, instead of what nodes say")
+	flags.BoolVar(&f.customResources, "custom-resources", true, "let the federation extend its rights to the custom resources that it federates")
+	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the cluster to be Ready")
+	flags.StringVar(&f.dryRun, "dry-run", "none", `"client" prints what would be written, "none" writes it`)
+	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml")
+	completeFlag(cmd, "cluster-context", completeContexts)
+	completeFlag(cmd, "dry-run", cobra.FixedCompletions([]string{"none", "client"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runJoin(ctx context.Context, s Streams, name string, f joinFlags) error {
+	if f.output != "" && f.output != "json" && f.output != "yaml" {
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--output=%s: must be json or yaml", f.output)}
+	}
+	if f.dryRun != "none" && f.dryRun != "client" {
+		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--dry-run=%s: must be none or client", f.dryRun)}
+	}
+	found, err := FindFederation(ctx, f.FederationFlags)
+	if err != nil {
+		return err
+	}
+	if f.clusterContext == "" {
+		f.clusterContext = name
+	}
+	member, err := contextConfig(found.Kubeconfig, "cluster-context", f.clusterContext)
+	if err != nil {
+		return err
+	}
+	options := cluster.JoinOptions{
+		Name: name, Federation: found.Config, Member: member, Labels: f.labels, Provider: f.provider, Region: f.region, Zones: f.zones,
+		CustomResources: f.customResources, Timeout: f.timeout, Progress: progressTo(s),
+	}
+	if f.dryRun == "client" {
+		return planJoin(ctx, s.Out, options, f.output)
+	}
+	result, err := cluster.Join(ctx, options)
+	if err != nil {
+		return err
+	}
+	if f.output != "" {
+		result.Cluster.GetObjectKind().SetGroupVersionKind(federation.GroupVersion.WithKind("Cluster"))
+		result.Cluster.ManagedFields = nil
+		return printObject(s.Out, result.Cluster, f.output)
+	}
+	printJoined(s.Out, name, result)
+	return nil
+}
+
+func printJoined(out io.Writer, name string, r cluster.JoinResult) {
+	if c := r.Cleared; c != nil {
+		fmt.Fprintf(out, "Carried out what was left from when cluster %q was unjoined: %s.\n", name, objects(*c))
+	}
+	if !r.AlreadyJoined {
+		fmt.Fprintf(out, "Cluster %q joined to federation %q.\n", name, r.Federation)
+		return
+	}
+	fmt.Fprintf(out, "Cluster %q is already joined to federation %q.\n", name, r.Federation)
+	if len(r.Repaired) > 0 {
+		fmt.Fprintf(out, "Put right: %s.\n", strings.Join(r.Repaired, ", "))
+	}
+}
+
+// objects says what cleaning did to the federation's objects.
+func objects(c cluster.Cleaning) string {
+	noun := "objects"
+	if c.Objects == 1 {
+		noun = "object"
+	}
+	if c.Workloads == cluster.WorkloadsRemove {
+		return fmt.Sprintf("%d %s of the federation removed", c.Objects, noun)
+	}
+	return fmt.Sprintf("%d %s of the federation stay in the cluster and are yours now", c.Objects, noun)
+}
+
+// planJoin prints what join would write on each side.
+func planJoin(ctx context.Context, out io.Writer, o cluster.JoinOptions, format string) error {
+	info, member, fed, err := cluster.PlanJoin(ctx, o)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return printObject(out, map[string]any{
+			"cluster": member, "federation": fed,
+		}, format)
+	}
+	for _, side := range []struct {
+		where   string
+		objects []client.Object
+	}{{fmt.Sprintf("cluster %q", o.Name), member}, {fmt.Sprintf("federation %q", info.Name), fed}} {
+		for _, obj := range side.objects {
+			if format == "" {
+				gvk := obj.GetObjectKind().GroupVersionKind()
+				fmt.Fprintf(out, "%s/%s would be applied to %s (dry run)\n", resourceName(gvk), obj.GetName(), side.where)
+				continue
+			}
+			fmt.Fprintf(out, "---\n# in %s\n", side.where)
+			if err := printObject(out, obj, format); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func resourceName(gvk schema.GroupVersionKind) string {
+	if gvk.Group == "" {
+		return strings.ToLower(gvk.Kind)
+	}
+	return strings.ToLower(gvk.Kind) + "." + gvk.Group
+}
+
+func printObject(out io.Writer, obj any, format string) error {
+	var data []byte
+	var err error
+	if format == "json" {
+		data, err = json.MarshalIndent(obj, "", "    ")
+		data = append(data, '\n')
+	} else {
+		data, err = yaml.Marshal(obj)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(data)
+	return err
+}
