@@ -101,7 +101,7 @@ func (h *Host) remove(ctx context.Context, o DeinitOptions, progress Progress) (
 			return "", err
 		}
 		for _, obj := range objects {
-			progress("removing %s", obj.GetName())
+			progress("removing %s %s", strings.TrimPrefix(fmt.Sprintf("%T", obj), "*v1."), obj.GetName())
 			if err := h.client.Delete(ctx, obj, client.PropagationPolicy("Background")); client.IgnoreNotFound(err) != nil {
 				return "", fmt.Errorf("removing %s %s from host cluster %s: %w; run kubefed deinit again", fmt.Sprintf("%T", obj), obj.GetName(), h.Context, err)
 			}

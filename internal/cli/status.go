@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+)
+
+// ExitDegraded is the exit code of `kubefed status` where the federation answers but is not as it should be.
+const ExitDegraded = 3
+
+const statusLong = `Show on one page how a federation is: its control plane, its members, the objects that are not where they should be,
+copies still to be removed from members that were away (tombstones), and the latest warnings.
+
+Exit codes: 0 all is as it should be; 1 the federation could not be asked; 3 it answers, but something is not as it
+should be.`
+
+type statusFlags struct {
+	FederationFlags
+	output string
+}
+
+func newStatus(s Streams) *cobra.Command {
+	f := &statusFlags{}
+	cmd := &cobra.Command{
+		Use:               "status",
+		Short:             "Show how the federation is, on one page",
+		Long:              statusLong,
+		Example:           "  kubefed status\n  kubefed status --context=fellowship -o json",
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), f, s) },
+	}
+	f.addFlags(cmd)
+	cmd.Flags().StringVarP(&f.output, "output", "o", "", "json or yaml")
+	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+func runStatus(ctx context.Context, f *statusFlags, s Streams) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	found, err := FindFederation(ctx, f.FederationFlags)
+	if err != nil {
+		return fmt.Errorf("%w\nis the control plane up? In its host cluster: kubectl -n federation-system get pods,services", err)
+	}
+	report, err := gatherStatus(ctx, found)
+	if err != nil {
+		return err
+	}
+	report.Problems = problems(report)
+	if f.output == "" {
+		printStatus(s.Out, report)
+	} else if err := printAs(s, f.output, report); err != nil {
+		return err
+	}
+	if n := len(report.Problems); n > 0 {
+		return &ExitError{ExitDegraded, fmt.Errorf("federation %q is degraded: %s", report.Federation.Name, report.Problems[0]+more(n-1))}
+	}
+	return nil
+}
+
+func more(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %d more", n)
+}
+
+func checkOutput(output string) error {
+	if output != "" && output != "json" && output != "yaml" {
+		return &ExitError{ExitUsage, fmt.Errorf("--output=%s: use json or yaml", output)}
+	}
+	return nil
+}
+
+// printAs prints a value as JSON or YAML.
+func printAs(s Streams, output string, value any) error {
+	var text []byte
+	var err error
+	if output == "yaml" {
+		text, err = yaml.Marshal(value)
+	} else {
+		text, err = json.MarshalIndent(value, "", "  ")
+		text = append(text, '\n')
+	}
+	if err != nil {
+		return fmt.Errorf("printing as %s: %w", output, err)
+	}
+	_, err = s.Out.Write(text)
+	return err
+}
