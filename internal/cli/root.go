@@ -70,6 +70,9 @@ func NewRoot(s Streams) *cobra.Command {
 	root.AddCommand(
 		newInit(s),
 		newDeinit(s),
+		newStatus(s),
+		newVersion(s),
+		newCompletion(s),
 		newPlaygroundCommand(s),
 		newJoin(s),
 		newUnjoin(s),
