@@ -2,17 +2,12 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
-	"sigs.k8s.io/yaml"
-
 	"kubefed.dev/kubefed/internal/playground"
 )
 
@@ -70,7 +65,7 @@ func newPlaygroundUpCommand(s Streams, dir *string) *cobra.Command {
 			if err := p.Up(cmd.Context(), wish); err != nil {
 				return err
 			}
-			return printPlaygroundReady(cmd.Context(), s.Out, p)
+			return printPlaygroundReady(cmd.Context(), s, p)
 		},
 	}
 	flags := command.Flags()
@@ -80,7 +75,7 @@ func newPlaygroundUpCommand(s Streams, dir *string) *cobra.Command {
 	return command
 }
 
-func printPlaygroundReady(ctx context.Context, out io.Writer, p playground.Playground) error {
+func printPlaygroundReady(ctx context.Context, s Streams, p playground.Playground) error {
 	status, err := p.Status(ctx)
 	if err != nil {
 		return err
@@ -94,75 +89,9 @@ func printPlaygroundReady(ctx context.Context, out io.Writer, p playground.Playg
 			members = append(members, c.Name)
 		}
 	}
-	_, err = fmt.Fprintf(out, "Playground is up: host cluster %s, member clusters %s.\n", host, strings.Join(members, ", "))
+	fmt.Fprintf(s.Err, "next: kubefed init fellowship --host-cluster-context=%s --dns-zone-name=example.com\n", host)
+	_, err = fmt.Fprintf(s.Out, "Playground is up: host cluster %s, member clusters %s.\n", host, strings.Join(members, ", "))
 	return err
-}
-
-func newPlaygroundStatusCommand(s Streams, dir *string) *cobra.Command {
-	var format string
-	command := &cobra.Command{
-		Use:   "status",
-		Short: "Show the clusters and whether they run",
-		Long:  "Show the clusters and whether they run. The exit code is 2 where one does not.",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := openPlayground(s, *dir)
-			if err != nil {
-				return err
-			}
-			status, err := p.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := printPlaygroundStatus(s.Out, status, format); err != nil {
-				return err
-			}
-			for _, c := range status.Clusters {
-				if c.State != playground.Running {
-					return &ExitError{Code: ExitUsage, Err: fmt.Errorf("cluster %s does not run: `kubefed playground up` starts it", c.Name)}
-				}
-			}
-			return nil
-		},
-	}
-	command.Flags().StringVarP(&format, "output", "o", "", "output format: json, yaml or wide")
-	return command
-}
-
-func printPlaygroundStatus(out io.Writer, status *playground.Status, format string) error {
-	switch format {
-	case "json":
-		data, err := json.MarshalIndent(status, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(out, "%s\n", data)
-		return err
-	case "yaml":
-		data, err := yaml.Marshal(status)
-		if err != nil {
-			return err
-		}
-		_, err = out.Write(data)
-		return err
-	case "", "wide":
-	default:
-		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--output %q: must be json, yaml or wide", format)}
-	}
-	table := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-	header, row := "NAME\tROLE\tPROVIDER\tREGION\tSTATE\tSERVER", "%s\t%s\t%s\t%s\t%s\t%s"
-	if format == "wide" {
-		header += "\tZONES\tADDRESSES\tPID\tLOG"
-	}
-	fmt.Fprintln(table, header)
-	for _, c := range status.Clusters {
-		fmt.Fprintf(table, row, c.Name, c.Role, c.Provider, c.Region, c.State, c.Server)
-		if format == "wide" {
-			fmt.Fprintf(table, "\t%s\t%s\t%d\t%s", strings.Join(c.Zones, ","), c.IPRange, c.PID, c.Log)
-		}
-		fmt.Fprintln(table)
-	}
-	return table.Flush()
 }
 
 func newPlaygroundDownCommand(s Streams, dir *string) *cobra.Command {

@@ -11,9 +11,11 @@ package localcluster
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,6 +45,10 @@ type Config struct {
 // KubeconfigPath is where the cluster's kubeconfig is.
 func (c Config) KubeconfigPath() string { return filepath.Join(c.Dir, "kubeconfig") }
 
+func (c Config) server() string {
+	return "https://" + net.JoinHostPort(c.address(), strconv.Itoa(c.Port))
+}
+
 func (c Config) address() string { return c.IPRange.Masked().Addr().Next().String() }
 
 // Run runs the cluster until ctx ends or a part of it fails. When it returns, no process that the cluster started is
@@ -53,9 +59,14 @@ func Run(ctx context.Context, c Config) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the folder of cluster %s: %w", c.Name, err)
 	}
+	unlock, err := occupy(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	files, err := ensureFiles(c)
 	if err != nil {
-		return fmt.Errorf("writing certificates of cluster %s: %w", c.Name, err)
+		return fmt.Errorf("preparing the files of cluster %s: %w", c.Name, err)
 	}
 
 	etcd, err := startEtcd(c.Dir)

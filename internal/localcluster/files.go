@@ -4,10 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
+	"syscall"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -53,9 +52,11 @@ func ensureFiles(c Config) (files, error) {
 		frontProxyCA:      in("front-proxy-ca.crt"),
 		frontProxyCert:    in("front-proxy.crt"), frontProxyKey: in("front-proxy.key"),
 	}
-	if _, err := os.Stat(c.KubeconfigPath()); err == nil {
-		return f, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	earlier, err := clientcmd.LoadFromFile(c.KubeconfigPath())
+	if err == nil {
+		return f, matches(c, earlier)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -96,10 +97,35 @@ func ensureFiles(c Config) (files, error) {
 	return f, writeKubeconfig(c, ca.CertPEM, adminCert, adminKey)
 }
 
+// matches refuses to bring back a cluster under another name or address than its certificates have.
+func matches(c Config, earlier *clientcmdapi.Config) error {
+	cluster, ok := earlier.Clusters[c.Name]
+	if !ok {
+		return fmt.Errorf("the folder %s belongs to cluster %q: choose another --dir", c.Dir, earlier.CurrentContext)
+	}
+	if cluster.Server != c.server() {
+		return fmt.Errorf("the cluster in %s is at %s: give the same --ip-range and --port again, or another --dir", c.Dir, cluster.Server)
+	}
+	return nil
+}
+
+// occupy makes sure that one process at a time uses the folder. The lock ends with the process at the latest.
+func occupy(dir string) (release func(), err error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("another local cluster runs in %s: end it, or choose another --dir: %w", dir, err)
+	}
+	return func() { folder.Close() }, nil
+}
+
 func writeKubeconfig(c Config, ca, cert, key []byte) error {
 	config := clientcmdapi.NewConfig()
 	config.Clusters[c.Name] = &clientcmdapi.Cluster{
-		Server:                   "https://" + net.JoinHostPort(c.address(), strconv.Itoa(c.Port)),
+		Server:                   c.server(),
 		CertificateAuthorityData: ca,
 	}
 	config.AuthInfos[c.Name] = &clientcmdapi.AuthInfo{ClientCertificateData: cert, ClientKeyData: key}

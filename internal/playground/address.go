@@ -1,12 +1,14 @@
 package playground
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,7 +21,7 @@ const apiPort = 6443
 // the cluster's folder, keeps other playgrounds off it also while the cluster does not run. A link to a folder that is
 // gone counts for nothing. The cluster's folder must exist.
 func reserve(folder string) (netip.Prefix, error) {
-	unlock, err := lock(os.TempDir())
+	unlock, err := lock(context.Background(), os.TempDir(), func() {})
 	if err != nil {
 		return netip.Prefix{}, err
 	}
@@ -39,7 +41,7 @@ func reserve(folder string) (netip.Prefix, error) {
 
 // claim makes sure of a range that the cluster had before, for example after the temporary folder was emptied.
 func claim(prefix netip.Prefix, folder string) error {
-	unlock, err := lock(os.TempDir())
+	unlock, err := lock(context.Background(), os.TempDir(), func() {})
 	if err != nil {
 		return err
 	}
@@ -68,6 +70,24 @@ func link(prefix netip.Prefix, folder string) error {
 		return err
 	}
 	return os.Symlink(folder, path)
+}
+
+// abandoned says that an address has the form of a playground's, and that no playground has it any more.
+func abandoned(server string) bool {
+	parsed, err := url.Parse(server)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(parsed.Hostname())
+	if err != nil || !addr.Is4() {
+		return false
+	}
+	prefix, err := addr.Prefix(16)
+	if err != nil || addr.As4()[0] != 127 || server != serverURL(prefix) {
+		return false
+	}
+	_, err = os.Stat(reservation(prefix)) // follows the link
+	return errors.Is(err, fs.ErrNotExist) && isFree(prefix)
 }
 
 func release(prefix netip.Prefix, folder string) error {

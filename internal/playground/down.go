@@ -17,7 +17,7 @@ func (p Playground) Down(ctx context.Context) error {
 	if _, err := p.load(); err != nil {
 		return err
 	}
-	unlock, err := lock(p.Dir)
+	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
 	}

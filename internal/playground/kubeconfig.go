@@ -1,6 +1,7 @@
 package playground
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,10 @@ func foreign(seen *clientcmdapi.Config, name, server string) error {
 	c, hasCluster := seen.Clusters[name]
 	_, hasContext := seen.Contexts[name]
 	_, hasUser := seen.AuthInfos[name]
-	if hasCluster && c.Server == server || !hasCluster && !hasContext && !hasUser {
+	if !hasCluster && !hasContext && !hasUser {
+		return nil
+	}
+	if hasCluster && (c.Server == server || abandoned(c.Server)) {
 		return nil
 	}
 	where := ""
@@ -40,6 +44,15 @@ func foreign(seen *clientcmdapi.Config, name, server string) error {
 	}
 	return fmt.Errorf("the kubeconfig has an entry %q%s already: give the clusters other names with --clusters and --host, "+
 		"or name another file with --kubeconfig", name, where)
+}
+
+// has says that the cluster's own entry is there already.
+func has(seen *clientcmdapi.Config, name string, own *clientcmdapi.Config) bool {
+	c, user := seen.Clusters[name], seen.AuthInfos[name]
+	return seen.Contexts[name] != nil && c != nil && user != nil &&
+		c.Server == own.Clusters[name].Server &&
+		bytes.Equal(c.CertificateAuthorityData, own.Clusters[name].CertificateAuthorityData) &&
+		bytes.Equal(user.ClientCertificateData, own.AuthInfos[name].ClientCertificateData)
 }
 
 // merge adds the entries of the clusters' own kubeconfigs. A current context is left alone; where there is none,

@@ -6,6 +6,7 @@
 package playground
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +36,11 @@ func (p Playground) say(format string, args ...any) {
 	if p.Progress != nil {
 		fmt.Fprintf(p.Progress, format+"\n", args...)
 	}
+}
+
+// lock waits for the folder's turn.
+func (p Playground) lock(ctx context.Context) (func(), error) {
+	return lock(ctx, p.Dir, func() { p.say("waiting for another command that is at work in %s", p.Dir) })
 }
 
 func (p Playground) folder(cluster string) string { return filepath.Join(p.Dir, cluster) }

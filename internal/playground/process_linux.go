@@ -2,11 +2,14 @@ package playground
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 const (
@@ -44,21 +47,29 @@ func birthOf(pid int) (string, error) {
 	return boot + "/" + fields[19], nil
 }
 
-// lock makes callers take turns for a folder, also between processes, until the function it returns is called.
-func lock(dir string) (func(), error) {
+// lock makes callers take turns for a folder, also between processes, until the function it returns is called. It
+// calls waiting once if it is not the caller's turn yet.
+func lock(ctx context.Context, dir string, waiting func()) (func(), error) {
 	folder, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}
+	tell := sync.OnceFunc(waiting)
 	for {
-		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX)
-		if err != syscall.EINTR {
-			break
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { folder.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			folder.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		tell()
+		select {
+		case <-ctx.Done():
+			folder.Close()
+			return nil, fmt.Errorf("waiting for another command that is at work in %s: %w", dir, context.Cause(ctx))
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	if err != nil {
-		folder.Close()
-		return nil, fmt.Errorf("locking %s: %w", dir, err)
-	}
-	return func() { folder.Close() }, nil
 }

@@ -3,6 +3,7 @@
 package playground
 
 import (
+	"context"
 	"errors"
 	"os"
 	"syscall"
@@ -19,4 +20,4 @@ func detached() *syscall.SysProcAttr { return nil }
 
 func birthOf(int) (string, error) { return "", errLinuxOnly }
 
-func lock(string) (func(), error) { return nil, errLinuxOnly }
+func lock(context.Context, string, func()) (func(), error) { return nil, errLinuxOnly }

@@ -8,7 +8,7 @@ import (
 
 // Kill ends one cluster at once, with all its pods, as a power cut would. Its data stays.
 func (p Playground) Kill(ctx context.Context, name string) error {
-	return p.withCluster(name, func(c cluster) error {
+	return p.withCluster(ctx, name, func(c cluster) error {
 		process, running, err := p.process(c.Name)
 		if err != nil {
 			return err
@@ -27,7 +27,7 @@ func (p Playground) Kill(ctx context.Context, name string) error {
 
 // Start brings back one cluster with its data, at the same address, and returns when it is usable.
 func (p Playground) Start(ctx context.Context, name string) error {
-	return p.withCluster(name, func(c cluster) error {
+	return p.withCluster(ctx, name, func(c cluster) error {
 		_, running, err := p.process(c.Name)
 		if err != nil {
 			return err
@@ -47,11 +47,11 @@ func (p Playground) Start(ctx context.Context, name string) error {
 	})
 }
 
-func (p Playground) withCluster(name string, do func(cluster) error) error {
+func (p Playground) withCluster(ctx context.Context, name string, do func(cluster) error) error {
 	if _, err := p.load(); err != nil {
 		return err
 	}
-	unlock, err := lock(p.Dir)
+	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
 	}

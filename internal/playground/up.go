@@ -31,7 +31,7 @@ func (p Playground) Up(ctx context.Context, wish Wish) error {
 	if err := os.MkdirAll(p.Dir, 0o700); err != nil {
 		return fmt.Errorf("making the playground's folder: %w", err)
 	}
-	unlock, err := lock(p.Dir)
+	unlock, err := p.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -133,29 +133,33 @@ func unchanged(s *state, wish Wish) error {
 
 // startAll starts what does not run, all at the same time, and returns the names of what it started.
 func (p Playground) startAll(ctx context.Context, s *state, isNew bool) ([]string, error) {
-	if err := p.writeImages(); err != nil {
-		return nil, err
-	}
-	var started []string
-	group, ctx := errgroup.WithContext(ctx)
+	var stopped []string
 	for _, c := range s.Clusters {
 		_, running, err := p.process(c.Name)
 		if err != nil {
-			return started, err
+			return nil, err
 		}
-		if running {
+		switch {
+		case running:
 			p.say("%s: running already", c.Name)
-		} else {
-			started = append(started, c.Name)
-			if isNew {
-				p.say("%s: starting (%s, %s)", c.Name, c.Provider, c.Region)
-			} else {
-				p.say("%s: was not running, starting it again", c.Name)
-			}
+			continue
+		case isNew:
+			p.say("%s: starting (%s, %s)", c.Name, c.Provider, c.Region)
+		default:
+			p.say("%s: was not running, starting it again", c.Name)
 		}
-		group.Go(func() error { return p.ensure(ctx, c, !running) })
+		stopped = append(stopped, c.Name)
 	}
-	return started, group.Wait()
+	if len(stopped) > 0 {
+		if err := p.writeImages(); err != nil {
+			return nil, err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, c := range s.Clusters {
+		group.Go(func() error { return p.ensure(ctx, c, slices.Contains(stopped, c.Name)) })
+	}
+	return stopped, group.Wait()
 }
 
 // ensure brings one cluster to where it can be used.
@@ -194,7 +198,7 @@ func (p Playground) addContexts(ctx context.Context, s *state) error {
 		if err != nil {
 			return fmt.Errorf("reading the kubeconfig of cluster %s: %w", c.Name, err)
 		}
-		if seen.Contexts[c.Name] == nil || seen.AuthInfos[c.Name] == nil || seen.Clusters[c.Name] == nil {
+		if !has(seen, c.Name, own) {
 			missing = append(missing, own)
 		}
 	}
