@@ -17,6 +17,13 @@ import (
 // apiPort is the port of each cluster's API, on the first address of its range.
 const apiPort = 6443
 
+const (
+	// firstRange leaves the lower addresses to other programs.
+	firstRange = 64
+	// serviceRange is left out: pods in 127.N show addresses in 10.N, and 10.96 belongs to Services.
+	serviceRange = 96
+)
+
 // reserve gives a cluster a range of its own: 127.N.0.0/16. A symbolic link in the temporary folder, from the range to
 // the cluster's folder, keeps other playgrounds off it also while the cluster does not run. A link to a folder that is
 // gone counts for nothing. The cluster's folder must exist.
@@ -26,10 +33,10 @@ func reserve(folder string) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	defer unlock()
-	for _, n := range rand.Perm(190) {
-		// 64 to 253. Pods of range 127.N show addresses 10.N, and 10.96 belongs to Services.
-		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, byte(n + 64), 0, 0}), 16)
-		if n+64 == 96 || !isFree(prefix) {
+	for _, i := range rand.Perm(256 - firstRange) {
+		n := byte(firstRange + i)
+		prefix := netip.PrefixFrom(netip.AddrFrom4([4]byte{127, n, 0, 0}), 16)
+		if n == serviceRange || !isFree(prefix) {
 			continue
 		}
 		if err := link(prefix, folder); err == nil {
@@ -83,7 +90,7 @@ func abandoned(server string) bool {
 		return false
 	}
 	prefix, err := addr.Prefix(16)
-	if err != nil || addr.As4()[0] != 127 || server != serverURL(prefix) {
+	if err != nil || addr.As4()[0] != 127 || addr.As4()[1] < firstRange || server != serverURL(prefix) {
 		return false
 	}
 	_, err = os.Stat(reservation(prefix)) // follows the link

@@ -17,6 +17,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// nodesPerCluster is one for each of the usual three zones.
+const nodesPerCluster = 3
+
 func (p Playground) imagesFile() string { return filepath.Join(p.Dir, "images.json") }
 
 // launch starts a cluster's process and does not wait for it.
@@ -34,6 +37,7 @@ func (p Playground) launch(c cluster) error {
 		"--provider=" + c.Provider,
 		"--region=" + c.Region,
 		"--zones=" + strings.Join(c.Zones, ","),
+		fmt.Sprintf("--nodes=%d", nodesPerCluster),
 		"--ip-range=" + c.IPRange.String(),
 		fmt.Sprintf("--port=%d", apiPort),
 		"--images-file=" + p.imagesFile(),
@@ -85,8 +89,8 @@ func (p Playground) unusable(ctx context.Context, c cluster) error {
 	if err != nil {
 		return fmt.Errorf("its nodes are not known: %w", err)
 	}
-	if len(nodes.Items) == 0 {
-		return errors.New("it has no nodes yet")
+	if len(nodes.Items) < nodesPerCluster {
+		return fmt.Errorf("it has %d of %d nodes", len(nodes.Items), nodesPerCluster)
 	}
 	for _, node := range nodes.Items {
 		if !isReady(node) {

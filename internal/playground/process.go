@@ -50,8 +50,8 @@ func parsePID(text string) (process, error) {
 func (pr process) String() string { return fmt.Sprintf("%d %s", pr.pid, pr.birth) }
 
 func (pr process) alive() bool {
-	birth, err := birthOf(pr.pid)
-	return err == nil && birth == pr.birth
+	birth, running, err := birthOf(pr.pid)
+	return err == nil && running && birth == pr.birth
 }
 
 // spawn starts a program that outlives this one, and notes it in the pid file.
@@ -68,7 +68,7 @@ func (p Playground) spawn(cluster, program string, args []string) (process, erro
 	if err := cmd.Start(); err != nil {
 		return process{}, fmt.Errorf("starting cluster %s: %w", cluster, err)
 	}
-	birth, err := birthOf(cmd.Process.Pid)
+	birth, _, err := birthOf(cmd.Process.Pid)
 	pr := process{pid: cmd.Process.Pid, birth: birth}
 	if err == nil {
 		err = writeFile(p.pidFile(cluster), []byte(pr.String()+"\n"))

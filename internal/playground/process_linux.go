@@ -25,26 +25,23 @@ var bootID = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(data)), err
 })
 
-// birthOf identifies a running process: the boot, and the clock ticks from boot to its start (proc_pid_stat(5), field
-// 22). A zombie does not run.
-func birthOf(pid int) (string, error) {
+// birthOf identifies a process: the boot, and the clock ticks from boot to its start (proc_pid_stat(5), field
+// 22). A zombie has a birth, but does not run any more.
+func birthOf(pid int) (birth string, running bool, err error) {
 	boot, err := bootID()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	// The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
 	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
 	if len(fields) < 20 {
-		return "", fmt.Errorf("/proc/%d/stat has %d fields after the name, want 20 and more", pid, len(fields))
+		return "", false, fmt.Errorf("/proc/%d/stat has %d fields after the name, want 20 and more", pid, len(fields))
 	}
-	if fields[0] == "Z" || fields[0] == "X" {
-		return "", os.ErrProcessDone
-	}
-	return boot + "/" + fields[19], nil
+	return boot + "/" + fields[19], fields[0] != "Z" && fields[0] != "X", nil
 }
 
 // lock makes callers take turns for a folder, also between processes, until the function it returns is called. It

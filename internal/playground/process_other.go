@@ -18,6 +18,6 @@ var (
 
 func detached() *syscall.SysProcAttr { return nil }
 
-func birthOf(int) (string, error) { return "", errLinuxOnly }
+func birthOf(int) (birth string, running bool, err error) { return "", false, errLinuxOnly }
 
 func lock(context.Context, string, func()) (func(), error) { return nil, errLinuxOnly }
