@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/grpclog"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -102,6 +105,8 @@ func startProcess(options *logs.Options) error {
 		return fmt.Errorf("configuring logs: %w", err)
 	}
 	ctrl.SetLogger(klog.Background())
+	// Every client of etcd that is closed while it connects warns of it. What fails for good is an error elsewhere.
+	grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, os.Stderr))
 	// The server's own clients need not be told of deprecated versions that they themselves chose.
 	rest.SetDefaultWarningHandler(rest.NoWarnings{})
 	return nil

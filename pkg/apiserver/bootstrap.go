@@ -166,7 +166,9 @@ func served(ctx context.Context, core kubernetes.Interface, extensions apiextens
 			return fmt.Errorf("%s is not established yet", definition.Name)
 		}
 	}
-	list, err := core.Discovery().ServerResourcesForGroupVersion(federation.GroupVersion.String())
+	list := &metav1.APIResourceList{}
+	// The client would obey the server's wish to ask again in five seconds.
+	err := core.Discovery().RESTClient().Get().AbsPath("apis", federation.GroupName, federation.GroupVersion.Version).MaxRetries(0).Do(ctx).Into(list)
 	if err != nil {
 		return fmt.Errorf("discovering %s: %w", federation.GroupVersion, err)
 	}

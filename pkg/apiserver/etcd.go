@@ -11,6 +11,7 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
 )
 
 // socketPathLimit is what Linux and macOS allow for the path of a unix socket, with a margin.
@@ -21,12 +22,13 @@ type etcd struct {
 	server    *embed.Etcd
 	endpoint  string
 	lock      *fileutil.LockedFile
-	socketDir string // a directory made for the socket alone; empty where the socket is in the data directory
+	socketDir string
+	logLevel  zap.AtomicLevel
 }
 
 // startEtcd starts etcd on dir/etcd. What it has acknowledged survives a crash.
 func startEtcd(dir string) (_ *etcd, err error) {
-	e := &etcd{}
+	e := &etcd{logLevel: zap.NewAtomicLevelAt(zap.ErrorLevel)}
 	defer func() {
 		if err != nil {
 			e.Close()
@@ -38,15 +40,18 @@ func startEtcd(dir string) (_ *etcd, err error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
-	socket := filepath.Join(dir, "etcd.sock")
-	if len(socket) > socketPathLimit {
-		if e.socketDir, err = os.MkdirTemp("", "kubefed-"); err != nil {
-			return nil, fmt.Errorf("making a directory for the socket of etcd: %w", err)
-		}
-		socket = filepath.Join(e.socketDir, "etcd.sock")
+	if e.socketDir, err = makeSocketDir(dir); err != nil {
+		return nil, fmt.Errorf("making a directory for the socket of etcd: %w", err)
 	}
-	config := etcdConfig(filepath.Join(dir, "etcd"), socket)
+	config := etcdConfig(filepath.Join(dir, "etcd"), filepath.Join(e.socketDir, "etcd.sock"))
 	e.endpoint = config.ListenClientUrls[0].String()
+	logging := zap.NewProductionConfig()
+	logging.Level = e.logLevel
+	logger, err := logging.Build()
+	if err != nil {
+		return nil, fmt.Errorf("starting the log of etcd: %w", err)
+	}
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger)
 	if e.server, err = embed.StartEtcd(config); err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", config.Dir, err)
 	}
@@ -58,6 +63,26 @@ func startEtcd(dir string) (_ *etcd, err error) {
 	case <-time.After(time.Minute):
 		return nil, errors.New("etcd is not ready after a minute: look at the log for what holds it back")
 	}
+}
+
+// makeSocketDir makes a directory that only this user may enter and only this start uses: in dir, or where that path is
+// too long for a socket, among the temporary files. What a killed process left in dir goes.
+func makeSocketDir(dir string) (string, error) {
+	const prefix = "run-"
+	stale, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
+	if err != nil {
+		return "", err
+	}
+	for _, old := range stale {
+		if err := os.RemoveAll(old); err != nil {
+			return "", err
+		}
+	}
+	if len(filepath.Join(dir, prefix+"0123456789", "etcd.sock")) > socketPathLimit {
+		dir, err = os.MkdirTemp("", "kubefed-")
+		return dir, err
+	}
+	return os.MkdirTemp(dir, prefix)
 }
 
 func etcdConfig(dir, socket string) *embed.Config {
@@ -77,7 +102,6 @@ func etcdConfig(dir, socket string) *embed.Config {
 	// Entries since the last snapshot are kept in memory; nobody has to catch up.
 	config.SnapshotCount, config.SnapshotCatchUpEntries = 5000, 100
 	config.QuotaBackendBytes = 8 << 30
-	config.LogLevel = "error"
 	return config
 }
 
@@ -92,7 +116,10 @@ func (e *etcd) failed() <-chan error {
 // Close stops etcd after what was acknowledged is on disk.
 func (e *etcd) Close() {
 	if e.server != nil {
-		e.server.Close()
+		e.logLevel.SetLevel(zap.DPanicLevel) // it calls closing its own listeners an error
+		e.server.Server.Stop()
+		// The data is closed. What is left are streams of this process' own clients, for which it would wait seconds.
+		go e.server.Close()
 	}
 	if e.lock != nil {
 		e.lock.Close()
