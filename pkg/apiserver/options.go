@@ -104,7 +104,7 @@ func (o *Options) Validate() error {
 	return errors.Join(errs...)
 }
 
-// embedded says whether etcd runs in this process.
+// embedded says whether etcd is to run in this process; it is true only until the server knows where its etcd is.
 func (o *Options) embedded() bool { return len(o.Kube.Etcd.StorageConfig.Transport.ServerList) == 0 }
 
 // selfMade says whether any certificate or key must be made.

@@ -43,7 +43,7 @@ func New(ctx context.Context, o *Options) (_ *Server, err error) {
 		return nil, err
 	}
 	s := &Server{options: o, ready: make(chan struct{})}
-	c, err := newConfigs(completed, o.embedded())
+	c, err := newConfigs(completed, s.Embedded())
 	if err != nil {
 		return nil, err
 	}
