@@ -175,4 +175,3 @@ func programVersion() string {
 	}
 	return info.Main.Version
 }
-

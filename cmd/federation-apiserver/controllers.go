@@ -228,6 +228,8 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		Metrics:                             metricsserver.Options{BindAddress: "0"}, // served by the API server
 		HealthProbeBindAddress:              "0",
 		LeaderElection:                      o.leaderElect,
+		LeaderElectionID:                    leaseName, // names the metric; the lock is ours
+		LeaderElectionNamespace:             federation.SystemNamespace,
 		LeaderElectionReleaseOnCancel:       true,
 		LeaderElectionResourceLockInterface: lock,
 		LeaseDuration:                       &o.lease.duration,

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -19,6 +20,7 @@ import (
 
 // state is what is made on the way from options to a server.
 type state struct {
+	lock      *fileutil.LockedFile
 	etcd      *etcd
 	dir       string // files that this process writes for itself
 	temporary bool   // dir goes when the server ends
@@ -82,6 +84,9 @@ func (o *Options) release() {
 	if o.state.temporary {
 		os.RemoveAll(o.state.dir)
 	}
+	if o.state.lock != nil {
+		o.state.lock.Close()
+	}
 }
 
 func (o *Options) openDir() error {
@@ -101,7 +106,14 @@ func (o *Options) openDir() error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making --data-dir: %w", err)
 	}
-	o.state.dir = dir
+	// etcd locks its database too, but by then this process would have replaced the files of the one that runs.
+	lock, err := fileutil.TryLockFile(filepath.Join(dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if errors.Is(err, fileutil.ErrLocked) {
+		return fmt.Errorf("another process uses %s: stop it, or choose another --data-dir", dir)
+	} else if err != nil {
+		return fmt.Errorf("locking --data-dir: %w", err)
+	}
+	o.state.dir, o.state.lock = dir, lock
 	return nil
 }
 

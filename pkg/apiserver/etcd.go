@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.uber.org/zap"
@@ -21,12 +20,11 @@ const socketPathLimit = 100
 type etcd struct {
 	server    *embed.Etcd
 	endpoint  string
-	lock      *fileutil.LockedFile
 	socketDir string
 	logLevel  zap.AtomicLevel
 }
 
-// startEtcd starts etcd on dir/etcd. What it has acknowledged survives a crash.
+// startEtcd starts etcd on dir/etcd, which the caller has locked. What it has acknowledged survives a crash.
 func startEtcd(dir string) (_ *etcd, err error) {
 	e := &etcd{logLevel: zap.NewAtomicLevelAt(zap.ErrorLevel)}
 	defer func() {
@@ -34,12 +32,6 @@ func startEtcd(dir string) (_ *etcd, err error) {
 			e.Close()
 		}
 	}()
-	// etcd locks its database too, but only after it has replaced the socket of a server that runs.
-	if e.lock, err = fileutil.TryLockFile(filepath.Join(dir, "lock"), os.O_WRONLY|os.O_CREATE, 0o600); errors.Is(err, fileutil.ErrLocked) {
-		return nil, fmt.Errorf("another process uses %s: stop it, or choose another --data-dir", dir)
-	} else if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", dir, err)
-	}
 	if e.socketDir, err = makeSocketDir(dir); err != nil {
 		return nil, fmt.Errorf("making a directory for the socket of etcd: %w", err)
 	}
@@ -120,9 +112,6 @@ func (e *etcd) Close() {
 		e.server.Server.Stop()
 		// The data is closed. What is left are streams of this process' own clients, for which it would wait seconds.
 		go e.server.Close()
-	}
-	if e.lock != nil {
-		e.lock.Close()
 	}
 	if e.socketDir != "" {
 		os.RemoveAll(e.socketDir)
