@@ -41,8 +41,9 @@ and a Secret with that token. Your own credentials are not copied. Joining again
 		Example: `  kubefed join gondor --host-cluster-context=rivendell
   kubefed join gondor --cluster-context=admin@gondor --labels=tier=prod --zones=us-east-1a,us-east-1b
   kubefed join gondor --dry-run=client -o yaml`,
-		Args: oneName("cluster"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runJoin(cmd.Context(), s, args[0], f) },
+		Args:              oneName("cluster"),
+		ValidArgsFunction: completeContexts,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runJoin(cmd.Context(), s, args[0], f) },
 	}
 	flags := cmd.Flags()
 	f.addFlags(cmd)

@@ -35,8 +35,9 @@ A cluster that can't be reached is left as it is, and a Tombstone remembers what
 cluster again does it first.`,
 		Example: `  kubefed unjoin gondor --host-cluster-context=rivendell
   kubefed unjoin gondor --workloads=remove`,
-		Args: oneName("cluster"),
-		RunE: func(cmd *cobra.Command, args []string) error { return runUnjoin(cmd.Context(), s, args[0], f) },
+		Args:              oneName("cluster"),
+		ValidArgsFunction: completeClusters,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runUnjoin(cmd.Context(), s, args[0], f) },
 	}
 	flags := cmd.Flags()
 	f.addFlags(cmd)

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+// completeTimeout bounds what a press of the tab key may wait for.
+const completeTimeout = 3 * time.Second
+
+// completeClusters offers the names of the federation's clusters for a command's first argument.
+func completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var f FederationFlags
+	for flag, into := range map[string]*string{"kubeconfig": &f.Kubeconfig, "context": &f.Context, "host-cluster-context": &f.HostContext} {
+		if value, err := cmd.Flags().GetString(flag); err == nil {
+			*into = value
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(cmd.Context()), completeTimeout)
+	defer cancel()
+	found, err := FindFederation(ctx, f)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	reader, err := newReader(found.Config)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var clusters federation.ClusterList
+	if err := reader.List(ctx, &clusters); err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names := make([]string, 0, len(clusters.Items))
+	for _, c := range clusters.Items {
+		names = append(names, c.Name)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
