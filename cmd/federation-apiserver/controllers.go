@@ -45,6 +45,7 @@ type controller struct {
 // controllers is the table of the federation's own controllers, in the order in which they are registered.
 var controllers = []controller{
 	{name: "cluster", start: startCluster},
+	{name: "placement", start: startPlacement},
 }
 
 // Environment is what the federation's controllers share: one cache, one catalog of kinds, one manager that runs them

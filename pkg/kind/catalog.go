@@ -61,7 +61,11 @@ func (c *Catalog) Handle(h Handler) {
 }
 
 // HandleChange adds a handler of changes. Call it before Start.
-func (c *Catalog) HandleChange(h ChangeHandler) { c.handlers = append(c.handlers, h) }
+func (c *Catalog) HandleChange(h ChangeHandler) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.handlers = append(c.handlers, h)
+}
 
 // Start finds the kinds and follows them until ctx ends. It is a controller-runtime manager.Runnable; the cache runs
 // beside it.

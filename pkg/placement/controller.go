@@ -1,0 +1,177 @@
+package placement
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+const (
+	workers = 8
+	// notYet is how long an object waits for what is on its way: a cache that lags behind, kinds not yet read.
+	notYet = 50 * time.Millisecond
+	// maxBackoff bounds the pause between tries of an object whose decision can't be written.
+	maxBackoff = 30 * time.Second
+)
+
+// Key names a federated object.
+type Key struct {
+	schema.GroupKind
+	types.NamespacedName
+}
+
+// Controller keeps the PlacementDecision of every federated object what Place says. It reads caches only.
+type Controller struct {
+	catalog    *kind.Catalog
+	federation client.Client
+	cache      cache.Cache
+	roster     roster
+	written    written
+	changes    inlet
+}
+
+// New makes a controller that writes through federation and reads through reads, and lets catalog tell it of objects.
+// Call it before the catalog starts.
+func New(federation client.Client, reads cache.Cache, catalog *kind.Catalog) *Controller {
+	c := &Controller{catalog: catalog, federation: federation, cache: reads}
+	catalog.HandleChange(c.objectChanged)
+	return c
+}
+
+// Add registers placement with a manager. Call it before the catalog starts; the catalog reads through the manager's
+// cache.
+func Add(mgr manager.Manager, catalog *kind.Catalog) error {
+	// A user agent of its own tells placement's writes from others'.
+	federation, err := client.New(rest.AddUserAgent(rest.CopyConfig(mgr.GetConfig()), "placement"),
+		client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("adding the placement controller: %w", err)
+	}
+	c := New(federation, mgr.GetCache(), catalog)
+	runner, err := controller.NewTyped("placement", mgr, controller.TypedOptions[Key]{
+		Reconciler:              c,
+		MaxConcurrentReconciles: workers,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[Key](5*time.Millisecond, maxBackoff),
+		LogConstructor: func(key *Key) logr.Logger {
+			logger := mgr.GetLogger().WithValues("controller", "placement")
+			if key != nil {
+				logger = logger.WithValues("kind", key.GroupKind.String(), "namespace", key.Namespace, "name", key.Name)
+			}
+			return logger
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("adding the placement controller: %w", err)
+	}
+	return c.watch(runner)
+}
+
+// watch feeds the queue: objects through the catalog, clusters and decisions through informers of their own.
+func (c *Controller) watch(runner controller.TypedController[Key]) error {
+	for _, s := range []source.TypedSource[Key]{
+		source.TypedFunc[Key](c.changes.open),
+		source.TypedKind(c.cache, &federation.Cluster{}, handler.TypedEventHandler[*federation.Cluster, Key](
+			handler.TypedFuncs[*federation.Cluster, Key]{CreateFunc: c.clusterAdded, UpdateFunc: c.clusterChanged, DeleteFunc: c.clusterGone})),
+		source.TypedKind(c.cache, &federation.PlacementDecision{}, handler.TypedEventHandler[*federation.PlacementDecision, Key](
+			handler.TypedFuncs[*federation.PlacementDecision, Key]{CreateFunc: c.decisionAdded, UpdateFunc: c.decisionChanged, DeleteFunc: c.decisionGone})),
+	} {
+		if err := runner.Watch(s); err != nil {
+			return fmt.Errorf("watching for placement: %w", err)
+		}
+	}
+	return nil
+}
+
+// Reconcile decides on one object and stores the decision where it differs. An object that is being deleted keeps its
+// decision: pkg/sync needs it to remove the copies.
+func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	k, _ := c.catalog.Lookup(key.GroupKind)
+	obj, err := c.catalog.Get(ctx, key.GroupKind, key.Namespace, key.Name)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return reconcile.Result{}, nil
+	} else if err != nil {
+		return reconcile.Result{}, fmt.Errorf("reading %s %s: %w", key.GroupKind, key.NamespacedName, err)
+	}
+	if obj.GetDeletionTimestamp() != nil {
+		return reconcile.Result{}, nil
+	}
+	at := k.DecisionKey(key.Namespace, key.Name)
+	current, err := c.decision(ctx, at)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	federated := kind.Federated(key.GroupKind, obj)
+	if current == nil && !federated || current != nil && current.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil
+	}
+	started := time.Now()
+	in, err := c.input(ctx, k, obj, federated, current)
+	if errors.Is(err, kind.ErrNotSynced) {
+		return reconcile.Result{RequeueAfter: notYet}, nil
+	} else if err != nil {
+		return reconcile.Result{}, err
+	}
+	want := Place(in)
+	decideSeconds.Observe(time.Since(started).Seconds())
+	if current != nil && Same(&current.Spec, &want) {
+		decisionsTotal.WithLabelValues(resultUnchanged).Inc()
+		return reconcile.Result{}, nil
+	}
+	if c.terminating(ctx, key.Namespace) {
+		return reconcile.Result{}, nil
+	}
+	log.FromContext(ctx).V(1).Info("placing", "clusters", len(want.Clusters), "reason", want.Reason)
+	return c.store(ctx, at, current, want)
+}
+
+// input gathers what Place asks for.
+func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision) (Input, error) {
+	in := Input{Object: factsOf(k, obj)}
+	in.Object.Unfederated = !federated
+	if current != nil {
+		in.Current = &current.Spec
+	}
+	var err error
+	if in.Clusters, err = c.roster.clusters(ctx, c.cache); err != nil {
+		return in, err
+	}
+	if federated && k.GroupKind() == secretKind {
+		in.Object.Use, err = c.useOf(ctx, obj)
+	}
+	return in, err
+}
+
+// terminating says whether a namespace is known to be going. The API server has the last word.
+func (c *Controller) terminating(ctx context.Context, namespace string) bool {
+	if namespace == "" {
+		return false
+	}
+	obj, err := c.catalog.Get(ctx, namespaceKind, "", namespace)
+	return err == nil && obj.GetDeletionTimestamp() != nil
+}
+
+var (
+	secretKind    = schema.GroupKind{Kind: "Secret"}
+	namespaceKind = schema.GroupKind{Kind: "Namespace"}
+)

@@ -1,0 +1,202 @@
+package placement
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[Key]
+
+// inlet passes keys on to the controller's queue, and keeps them while there is none: the catalog starts before it.
+type inlet struct {
+	mu      sync.Mutex
+	queue   queue
+	waiting map[Key]struct{}
+}
+
+func (i *inlet) open(_ context.Context, q queue) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for key := range i.waiting {
+		q.Add(key)
+	}
+	i.queue, i.waiting = q, nil
+	return nil
+}
+
+func (i *inlet) add(key Key) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.queue != nil {
+		i.queue.Add(key)
+		return
+	}
+	if i.waiting == nil {
+		i.waiting = map[Key]struct{}{}
+	}
+	i.waiting[key] = struct{}{}
+}
+
+// objectChanged takes up objects whose decision may change, and the Secrets that an object stopped or began to use. A
+// new user of a Secret is left out: its decision, once made, takes the Secret up.
+func (c *Controller) objectChanged(k kind.Kind, before, after *unstructured.Unstructured) {
+	if after != nil && (before == nil || matters(before, after)) {
+		c.changes.add(keyOf(k, after))
+	}
+	if before == nil || !kind.RefersToSecrets(k) || after != nil && !changed(before, after) {
+		return
+	}
+	had, has := kind.SecretRefs(k, before), kind.SecretRefs(k, after)
+	for _, name := range slices.Concat(had, has) {
+		if slices.Contains(had, name) != slices.Contains(has, name) {
+			c.changes.add(secretKey(before.GetNamespace(), name))
+		}
+	}
+}
+
+// matters says whether a change can change the decision: status and the like can't.
+func matters(before, after *unstructured.Unstructured) bool {
+	return changed(before, after) || before.GetUID() != after.GetUID() ||
+		(before.GetDeletionTimestamp() == nil) != (after.GetDeletionTimestamp() == nil) ||
+		!maps.Equal(before.GetAnnotations(), after.GetAnnotations())
+}
+
+// changed says whether more than metadata and status may have changed. Kinds without a generation always may.
+func changed(before, after *unstructured.Unstructured) bool {
+	return after.GetGeneration() == 0 && before.GetResourceVersion() != after.GetResourceVersion() || before.GetGeneration() != after.GetGeneration()
+}
+
+func keyOf(k kind.Kind, obj *unstructured.Unstructured) Key {
+	return Key{k.GroupKind(), types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}}
+}
+
+func secretKey(namespace, name string) Key {
+	return Key{secretKind, types.NamespacedName{Namespace: namespace, Name: name}}
+}
+
+// Objects all come up by themselves at the start, so that what the first lists of clusters and decisions hold needs no
+// second look.
+
+func (c *Controller) decisionAdded(ctx context.Context, e event.TypedCreateEvent[*federation.PlacementDecision], q queue) {
+	c.written.arrived(e.Object)
+	if !e.IsInInitialList {
+		// Looked at again because a cluster that changed in between did not find it in the cache.
+		q.Add(objectOf(e.Object))
+		c.takeUpSecrets(ctx, e.Object, q)
+	}
+}
+
+func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.PlacementDecision], q queue) {
+	c.written.arrived(e.ObjectNew)
+	respecified := e.ObjectOld.Generation != e.ObjectNew.Generation
+	if respecified {
+		q.Add(objectOf(e.ObjectNew))
+	}
+	if respecified || !slices.EqualFunc(e.ObjectOld.Status.Clusters, e.ObjectNew.Status.Clusters, sameName) {
+		c.takeUpSecrets(ctx, e.ObjectNew, q)
+	}
+}
+
+func (c *Controller) decisionGone(ctx context.Context, e event.TypedDeleteEvent[*federation.PlacementDecision], q queue) {
+	c.written.arrived(e.Object)
+	q.Add(objectOf(e.Object))
+	c.takeUpSecrets(ctx, e.Object, q)
+}
+
+func sameName(a, b federation.ClusterState) bool { return a.Name == b.Name }
+
+// takeUpSecrets adds the Secrets that an object uses whose placement changed.
+func (c *Controller) takeUpSecrets(ctx context.Context, d *federation.PlacementDecision, q queue) {
+	key := objectOf(d)
+	k, known := c.catalog.Lookup(key.GroupKind)
+	if !known || !kind.RefersToSecrets(k) {
+		return
+	}
+	obj, err := c.catalog.Get(ctx, key.GroupKind, key.Namespace, key.Name)
+	if err != nil {
+		return // its deletion took them up
+	}
+	for _, name := range kind.SecretRefs(k, obj) {
+		q.Add(secretKey(key.Namespace, name))
+	}
+}
+
+func objectOf(d *federation.PlacementDecision) Key {
+	o := d.Spec.Object
+	gv, _ := schema.ParseGroupVersion(o.APIVersion) // written by Place
+	return Key{schema.GroupKind{Group: gv.Group, Kind: o.Kind}, types.NamespacedName{Namespace: o.Namespace, Name: o.Name}}
+}
+
+func (c *Controller) clusterAdded(ctx context.Context, e event.TypedCreateEvent[*federation.Cluster], q queue) {
+	c.roster.outdate()
+	if !e.IsInInitialList {
+		c.takeUp(ctx, clusterFacts(e.Object), q)
+	}
+}
+
+func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.Cluster], q queue) {
+	before, after := clusterFacts(e.ObjectOld), clusterFacts(e.ObjectNew)
+	if !reflect.DeepEqual(before, after) {
+		c.roster.outdate()
+		c.takeUp(ctx, after, q)
+	}
+}
+
+func (c *Controller) clusterGone(ctx context.Context, e event.TypedDeleteEvent[*federation.Cluster], q queue) {
+	c.roster.outdate()
+	facts := clusterFacts(e.Object)
+	facts.Deleted = true
+	c.takeUp(ctx, facts, q)
+}
+
+// takeUp adds the objects whose decisions a changed cluster can change, behind what users do meanwhile.
+func (c *Controller) takeUp(ctx context.Context, changed Cluster, q queue) {
+	if !changed.Deleted && !changed.Ready {
+		return // it keeps what it has and gets nothing
+	}
+	var all federation.PlacementDecisionList
+	if err := c.cache.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "listing decisions", "cluster", changed.Name)
+		return
+	}
+	for i := range all.Items {
+		if concerns(&all.Items[i].Spec, changed) {
+			addBehind(q, objectOf(&all.Items[i]))
+		}
+	}
+}
+
+// concerns says whether a decision can change because a cluster leaves, or may take something new.
+func concerns(d *Decision, c Cluster) bool {
+	has := slices.ContainsFunc(d.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == c.Name })
+	kept := slices.ContainsFunc(d.Excluded, func(e federation.Exclusion) bool { return slices.Contains(e.Clusters, c.Name) })
+	if c.Deleted || kept {
+		return has || kept
+	}
+	divided := len(d.Clusters) > 0 && d.Clusters[0].Replicas != nil
+	return !has && !divided && d.Reason != reasonZero
+}
+
+func addBehind(q queue, key Key) {
+	if pq, ok := q.(priorityqueue.PriorityQueue[Key]); ok {
+		behind := -1
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: &behind}, key)
+		return
+	}
+	q.Add(key)
+}

@@ -1,0 +1,143 @@
+package placement
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+// factsOf reads from an object what placing it depends on.
+func factsOf(k kind.Kind, obj *unstructured.Unstructured) Object {
+	version, name := k.GroupVersionKind.ToAPIVersionAndKind()
+	return Object{
+		Reference: federation.ObjectReference{
+			APIVersion: version, Kind: name, Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
+		},
+		Divided:     k.Replicas != nil,
+		Replicas:    number(obj, k.Replicas),
+		Completions: number(obj, k.Completions),
+	}
+}
+
+// number reads a whole number, nil where there is none.
+func number(obj *unstructured.Unstructured, path []string) *int32 {
+	if path == nil {
+		return nil
+	}
+	value, _, _ := unstructured.NestedFieldNoCopy(obj.Object, path...)
+	var n int64
+	switch v := value.(type) {
+	case int64:
+		n = v
+	case float64:
+		n = int64(v)
+	default:
+		return nil
+	}
+	n32 := int32(min(max(n, 0), math.MaxInt32))
+	return &n32
+}
+
+// useOf finds out where a Secret is needed: in the clusters of the federated objects that refer to it, and in those
+// where copies of such objects are still to be removed.
+func (c *Controller) useOf(ctx context.Context, secret *unstructured.Unstructured) (*Use, error) {
+	use := &Use{}
+	wanted, leaving := map[string]bool{}, map[string]bool{}
+	var failed error
+	err := c.catalog.SecretUsers(ctx, secret.GetNamespace(), secret.GetName(), func(k kind.Kind, user *unstructured.Unstructured) {
+		d, err := c.decision(ctx, k.DecisionKey(user.GetNamespace(), user.GetName()))
+		if err != nil {
+			failed = err
+			return
+		}
+		federated := kind.Federated(k.GroupKind(), user)
+		if federated {
+			use.Users++
+		}
+		if d == nil || d.Spec.Object.UID != user.GetUID() {
+			use.Undecided = use.Undecided || federated && user.GetDeletionTimestamp() == nil
+		}
+		if d == nil {
+			return
+		}
+		for _, p := range d.Spec.Clusters {
+			wanted[p.Name] = true
+		}
+		for _, s := range d.Status.Clusters {
+			leaving[s.Name] = true
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	use.Wanted, use.Leaving = keys(wanted), keys(leaving)
+	return use, err
+}
+
+func keys(set map[string]bool) []string {
+	names := make([]string, 0, len(set))
+	for name := range set {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// roster holds the facts on all clusters, read anew from the cache after one of them changed.
+type roster struct {
+	mu    sync.Mutex
+	fresh bool
+	list  []Cluster
+}
+
+// clusters are shared: do not change them.
+func (r *roster) clusters(ctx context.Context, from client.Reader) ([]Cluster, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fresh {
+		return r.list, nil
+	}
+	var all federation.ClusterList
+	if err := from.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	list := make([]Cluster, 0, len(all.Items))
+	for i := range all.Items {
+		list = append(list, clusterFacts(&all.Items[i]))
+	}
+	slices.SortFunc(list, byName)
+	r.list, r.fresh = list, true
+	return list, nil
+}
+
+// outdate makes the next reader read the cache.
+func (r *roster) outdate() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh = false
+}
+
+func clusterFacts(c *federation.Cluster) Cluster {
+	facts := Cluster{
+		Name:   c.Name,
+		Labels: c.Labels, Region: c.Status.Region, Zones: c.Status.Zones, Taints: c.Spec.Taints,
+		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),
+		Deleted: c.DeletionTimestamp != nil,
+	}
+	if len(c.Status.APIGroups) > 0 {
+		facts.APIs = make(map[string]bool, len(c.Status.APIGroups))
+		for _, gv := range c.Status.APIGroups {
+			facts.APIs[gv] = true
+		}
+	}
+	return facts
+}
