@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,6 +21,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"kubefed.dev/kubefed/internal/version"
 	"kubefed.dev/kubefed/pkg/apiserver"
 )
 
@@ -161,17 +161,8 @@ func newVersionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "federation-apiserver %s (Kubernetes API %s)\n", programVersion(), apiserver.KubernetesVersion())
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "federation-apiserver %s (Kubernetes API %s)\n", version.Get().Version, apiserver.KubernetesVersion())
 			return err
 		},
 	}
-}
-
-// programVersion is what the build knows of itself: a released version, or the commit.
-func programVersion() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	return info.Main.Version
 }
