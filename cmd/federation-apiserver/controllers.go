@@ -211,6 +211,8 @@ func (o *controllerOptions) runOnce(ctx context.Context, config *rest.Config) er
 func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Config) (*Environment, error) {
 	restConfig = rest.CopyConfig(restConfig)
 	restConfig.QPS = -1
+	// The server's own config asks for protobuf, which the federation's kinds have not; clients choose for each kind.
+	restConfig.ContentType, restConfig.AcceptContentTypes = "", ""
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientscheme.AddToScheme(scheme))
 	utilruntime.Must(federation.AddToScheme(scheme))
