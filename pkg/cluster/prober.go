@@ -20,8 +20,10 @@ import (
 )
 
 const (
-	// detailsPeriod is how often a ready member is asked for its identity, version and API groups.
-	detailsPeriod = 30 * time.Second
+	// identityEvery and detailsEvery say at which probes a ready member is also asked who it is, which takes a right to
+	// answer, and for its version and API groups.
+	identityEvery = 3
+	detailsEvery  = 10
 	// detailsTimeout bounds that; it is apart from the probe's so that a slow discovery makes nobody offline.
 	detailsTimeout = 8 * time.Second
 	// firstNodes bounds the wait for a member's first list of nodes.
@@ -42,7 +44,7 @@ type prober struct {
 	conn      *connection // that what follows belongs to
 	nodes     *nodeWatch
 	failures  int
-	detailed  time.Time
+	answers   int // good ones in a row
 	version   string
 	groups    []string
 	renewNext time.Time
@@ -103,10 +105,11 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 	facts.Spec, facts.Generation = cluster.Spec, cluster.Generation
 	if facts.Answer == AnswerOK {
 		p.failures = 0
+		p.answers++
 	} else {
 		p.failures++
 		facts.Failures = p.failures
-		p.detailed = time.Time{} // ask for everything when it is back
+		p.answers = 0 // ask for everything when it is back
 	}
 	if facts.Answer == AnswerWrongCluster {
 		p.c.registry.doubt(conn)
@@ -126,7 +129,7 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 // follow drops what belongs to an older connection.
 func (p *prober) follow(conn *connection) {
 	if conn != p.conn {
-		p.conn, p.nodes, p.detailed, p.version, p.groups = conn, nil, time.Time{}, "", nil
+		p.conn, p.nodes, p.answers, p.version, p.groups = conn, nil, 0, "", nil
 	}
 }
 
@@ -135,9 +138,8 @@ func (p *prober) facts(ctx context.Context, conn *connection, problem error) Fac
 	if conn == nil {
 		return Facts{Answer: AnswerSecretInvalid, Message: problem.Error()}
 	}
-	full := time.Since(p.detailed) >= detailsPeriod
 	start := time.Now()
-	answer, message := conn.probe(ctx, p.c.options.ProbeTimeout, full)
+	answer, message := conn.probe(ctx, p.c.options.ProbeTimeout, p.answers%identityEvery == 0)
 	probeSeconds.WithLabelValues(p.name, answerLabels[answer]).Observe(time.Since(start).Seconds())
 	facts := Facts{Answer: answer, Message: message}
 	if _, expires, err := lifetime(*conn.token.Load()); err == nil {
@@ -146,11 +148,8 @@ func (p *prober) facts(ctx context.Context, conn *connection, problem error) Fac
 	if answer != AnswerOK {
 		return facts
 	}
-	if full {
+	if p.answers%detailsEvery == 0 || p.version == "" || p.groups == nil {
 		p.version, p.groups = conn.details(ctx, detailsTimeout)
-		if p.version != "" && p.groups != nil {
-			p.detailed = time.Now()
-		}
 	}
 	facts.Version, facts.APIGroups = p.version, p.groups
 	p.addNodes(ctx, conn, &facts)
