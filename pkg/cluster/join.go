@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -83,6 +84,11 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 		form, _ := applyForm(obj)
 		note(describe(form)+" in the cluster", changed)
 	}
+	if !o.CustomResources {
+		if err := s.withdrawCustomResources(ctx); err != nil {
+			return result, err
+		}
+	}
 	o.Progress("writing to federation %s", s.info.Name)
 	changed, err := s.writeSecret(ctx, o)
 	if err != nil {
@@ -95,6 +101,17 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	note("Cluster "+o.Name+" in the federation", changed)
 	result.Cluster, err = s.awaitReady(ctx, o)
 	return result, err
+}
+
+// withdrawCustomResources takes away what an earlier join with custom resources gave.
+func (s *survey) withdrawCustomResources(ctx context.Context) error {
+	for _, obj := range []client.Object{&rbacv1.ClusterRoleBinding{}, &rbacv1.ClusterRole{}} {
+		obj.SetName(CustomResourcesRole)
+		if err := s.member.client.Delete(ctx, obj); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting %T %s in %s: %w", obj, CustomResourcesRole, s.member.what, err)
+		}
+	}
+	return nil
 }
 
 // writeSecret stores a token of the federation's service account, unless the one that is there still works.
