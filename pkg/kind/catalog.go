@@ -197,7 +197,8 @@ func (c *Catalog) follow(ctx context.Context, crd *unstructured.Unstructured, go
 	}
 }
 
-// kindOf reads the kind that a CRD defines, in its storage version where that is served, and whether it is served yet.
+// kindOf reads the kind that a CRD defines, in its storage version where that is served, and whether it is served yet. A
+// CRD that is being deleted serves on: its objects have to be finalized first.
 func kindOf(crd *unstructured.Unstructured) (Kind, bool) {
 	get := func(fields ...string) string { s, _, _ := unstructured.NestedString(crd.Object, fields...); return s }
 	k := Kind{Resource: get("spec", "names", "plural"), Namespaced: get("spec", "scope") == "Namespaced"}
@@ -214,7 +215,7 @@ func kindOf(crd *unstructured.Unstructured) (Kind, bool) {
 		m, _ := c.(map[string]any)
 		return m["type"] == "Established" && m["status"] == "True"
 	})
-	return k, established && k.Version != "" && crd.GetDeletionTimestamp() == nil
+	return k, established && k.Version != ""
 }
 
 // Kinds lists the kinds known now.

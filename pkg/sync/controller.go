@@ -1,0 +1,275 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+// Controller passes what happens in the federation API on to the members' queues, and what happens in members to the
+// folder.
+type Controller struct {
+	view   *view
+	folder *folder
+
+	mu      sync.Mutex
+	engaged map[string]engagement
+	members map[string]*member
+}
+
+// engagement is what the registry said of a member.
+type engagement struct {
+	ctx    context.Context
+	member *cluster.Member
+}
+
+// Add registers sync with a manager whose cache also feeds the catalog. It hears of members as a cluster.Engager.
+func Add(mgr manager.Manager, catalog *kind.Catalog, federationName string) (*Controller, error) {
+	c := &Controller{engaged: map[string]engagement{}, members: map[string]*member{}}
+	c.view = &view{
+		federation: federationName, catalog: catalog, reader: mgr.GetCache(),
+		recorder: mgr.GetEventRecorderFor("kubefed-sync"), log: mgr.GetLogger().WithName("sync"),
+		buried: map[Key]map[types.UID]federation.TombstoneSpec{}, changes: map[Key]time.Time{},
+	}
+	c.folder = newFolder(mgr.GetClient(), c)
+	if err := c.watch(mgr, catalog); err != nil {
+		return nil, err
+	}
+	fold, err := controller.NewTyped("fold", mgr, controller.TypedOptions[Key]{
+		Reconciler: c.folder, MaxConcurrentReconciles: 8,
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[Key](100*time.Millisecond, 30*time.Second),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("registering the folder: %w", err)
+	}
+	if err := fold.Watch(c.folder.queue); err != nil {
+		return nil, fmt.Errorf("registering the folder: %w", err)
+	}
+	return c, nil
+}
+
+// watch adds the handlers on the federation API's objects.
+func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
+	catalog.Handle(func(k kind.Kind, obj *unstructured.Unstructured) {
+		key := Key{GroupKind: k.GroupKind(), Namespace: obj.GetNamespace(), Name: obj.GetName()}
+		c.view.changed(key)
+		c.spread(key)
+	})
+	ctx := context.Background()
+	decisions, err := mgr.GetCache().GetInformer(ctx, &federation.PlacementDecision{})
+	if err != nil {
+		return fmt.Errorf("watching PlacementDecisions: %w", err)
+	}
+	clusters, err := mgr.GetCache().GetInformer(ctx, &federation.Cluster{})
+	if err != nil {
+		return fmt.Errorf("watching Clusters: %w", err)
+	}
+	tombstones, err := mgr.GetCache().GetInformer(ctx, &federation.Tombstone{})
+	if err != nil {
+		return fmt.Errorf("watching Tombstones: %w", err)
+	}
+	synced := []cache.InformerSynced{}
+	add := func(i interface {
+		AddEventHandler(cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error)
+	}, handle func(obj any, gone bool)) error {
+		registration, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(obj any) { handle(obj, false) },
+			UpdateFunc: func(_, obj any) { handle(obj, false) },
+			DeleteFunc: func(obj any) {
+				if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+					obj = unknown.Obj
+				}
+				handle(obj, true)
+			},
+		})
+		if err == nil {
+			synced = append(synced, registration.HasSynced)
+		}
+		return err
+	}
+	if err := add(decisions, func(obj any, _ bool) {
+		if d, ok := obj.(*federation.PlacementDecision); ok {
+			c.decided(d)
+		}
+	}); err != nil {
+		return err
+	}
+	if err := add(clusters, func(obj any, gone bool) {
+		if cl, ok := obj.(*federation.Cluster); ok {
+			c.clusterChanged(cl, gone)
+		}
+	}); err != nil {
+		return err
+	}
+	if err := add(tombstones, func(obj any, gone bool) {
+		if t, ok := obj.(*federation.Tombstone); ok {
+			c.buried(t, gone)
+		}
+	}); err != nil {
+		return err
+	}
+	c.view.synced = func() bool {
+		return !slices.ContainsFunc(synced, func(s cache.InformerSynced) bool { return !s() })
+	}
+	return nil
+}
+
+// spread has a key looked at in every member that may be concerned.
+func (c *Controller) spread(key Key) {
+	for _, m := range c.all() {
+		if c.concerns(m, key) {
+			m.enqueue(key)
+		}
+	}
+	c.folder.enqueue(key)
+}
+
+// concerns says whether a member has or had to do with a key: it dealt with it before, or a decision or a tombstone
+// names it.
+func (c *Controller) concerns(m *member, key Key) bool {
+	if s := m.see(key); s.decided || s.copy != nil || len(c.view.buriedIn(key, m.Name)) > 0 {
+		return true
+	}
+	k, ok := c.view.catalog.Lookup(key.GroupKind)
+	if !ok {
+		return false
+	}
+	d, err := c.view.decision(m.ctx, k.DecisionKey(key.Namespace, key.Name))
+	return err == nil && d != nil && names(d, m.Name)
+}
+
+func names(d *federation.PlacementDecision, cluster string) bool {
+	if _, ok := placementIn(d, cluster); ok {
+		return true
+	}
+	return slices.ContainsFunc(d.Status.Clusters, func(s federation.ClusterState) bool { return s.Name == cluster })
+}
+
+func (c *Controller) decided(d *federation.PlacementDecision) {
+	key := keyOf(d.Spec.Object)
+	for _, m := range c.all() {
+		if names(d, m.Name) || m.see(key).decided {
+			m.enqueue(key)
+		}
+	}
+	c.folder.enqueue(key)
+}
+
+func (c *Controller) buried(t *federation.Tombstone, gone bool) {
+	if t.Spec.Object.APIVersion == federation.GroupVersion.String() {
+		return // a cluster that left while it could not be reached: pkg/cluster deals with it
+	}
+	c.view.bury(t, gone)
+	key := keyOf(t.Spec.Object)
+	for _, m := range c.all() {
+		if slices.Contains(t.Spec.Clusters, m.Name) {
+			m.enqueue(key)
+		}
+	}
+	c.folder.enqueue(key)
+}
+
+// clusterChanged starts a member's sync afresh when it becomes ready again: what was cached of it is old.
+func (c *Controller) clusterChanged(cl *federation.Cluster, gone bool) {
+	ready := !gone && cl.DeletionTimestamp == nil && usable(cl)
+	c.mu.Lock()
+	m, engaged := c.members[cl.Name], c.engaged[cl.Name]
+	c.mu.Unlock()
+	switch {
+	case m == nil:
+	case !ready && !m.offline.Swap(true):
+		m.enqueueAll()
+	case ready && m.offline.Load() && engaged.ctx != nil && engaged.ctx.Err() == nil:
+		c.begin(engaged)
+	}
+	c.folder.reviewFinalizing()
+}
+
+// Engage starts syncing a member until ctx ends.
+func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
+	e := engagement{ctx: ctx, member: m}
+	c.mu.Lock()
+	c.engaged[m.Name] = e
+	c.mu.Unlock()
+	c.begin(e)
+	context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		if c.engaged[m.Name].ctx == ctx {
+			delete(c.engaged, m.Name)
+			delete(c.members, m.Name)
+		}
+		c.mu.Unlock()
+		c.folder.reviewFinalizing()
+	})
+}
+
+// begin replaces a member's sync by a new one that starts with a fresh list.
+func (c *Controller) begin(e engagement) {
+	m := newMember(e.ctx, e.member, c.view, c.folder.enqueue)
+	cl, err := c.view.cluster(e.ctx, m.Name)
+	m.offline.Store(err != nil || cl == nil || !usable(cl))
+	if err := m.start(); err != nil {
+		c.view.log.Error(err, "member not synced", "cluster", m.Name)
+		m.cancel()
+		return
+	}
+	c.mu.Lock()
+	old := c.members[m.Name]
+	c.members[m.Name] = m
+	c.mu.Unlock()
+	if old != nil {
+		old.cancel()
+	}
+	go c.catchUp(m)
+}
+
+// catchUp has a new member deal with everything that decisions and tombstones say of it.
+func (c *Controller) catchUp(m *member) {
+	var decisions federation.PlacementDecisionList
+	if err := c.view.reader.List(m.ctx, &decisions); err != nil {
+		c.view.log.Error(err, "listing decisions", "cluster", m.Name)
+		return
+	}
+	for i := range decisions.Items {
+		if d := &decisions.Items[i]; names(d, m.Name) {
+			m.enqueue(keyOf(d.Spec.Object))
+		} else if k, ok := c.view.catalog.Lookup(keyOf(d.Spec.Object).GroupKind); ok {
+			// Its copy may be there though the decision no longer says so: watching finds out.
+			_, _ = m.copiesOf(m.ctx, k)
+		}
+	}
+	c.view.mu.Lock()
+	keys := slices.Collect(maps.Keys(c.view.buried))
+	c.view.mu.Unlock()
+	for _, key := range keys {
+		if len(c.view.buriedIn(key, m.Name)) > 0 {
+			m.enqueue(key)
+		}
+	}
+}
+
+func (c *Controller) all() []*member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.members))
+}
+
+func (c *Controller) member(name string) *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members[name]
+}

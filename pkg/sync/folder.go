@@ -1,0 +1,188 @@
+package sync
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+// A change in a member is folded with what else changes within foldWindow. While a rollout moves on, the object's status
+// is written at most every objectWindow and the decision's at most every decisionWindow; what has come to rest is
+// written at once. So a rollout costs a fixed number of writes a second however many clusters it runs in, and a short
+// one costs one of each.
+const (
+	foldWindow     = 50 * time.Millisecond
+	objectWindow   = time.Second
+	decisionWindow = 3 * time.Second
+)
+
+// folder brings the members' word on one object back to the federation API: PlacementDecision.status and the object's
+// own status; and it lets go of objects that no member holds any more.
+type folder struct {
+	client     client.Client
+	controller *Controller
+	queue      *queue
+
+	mu         sync.Mutex
+	since      map[Key]time.Time // when something was first seen that is not written yet
+	finalizing map[Key]bool
+}
+
+func newFolder(c client.Client, controller *Controller) *folder {
+	return &folder{client: c, controller: controller, queue: newQueue(),
+		since: map[Key]time.Time{}, finalizing: map[Key]bool{}}
+}
+
+// enqueue has a key folded within foldWindow.
+func (f *folder) enqueue(key Key) { f.queue.add(key, foldWindow) }
+
+// reviewFinalizing looks again at what waits for a member to delete its copy.
+func (f *folder) reviewFinalizing() {
+	f.mu.Lock()
+	keys := slices.Collect(maps.Keys(f.finalizing))
+	f.mu.Unlock()
+	for _, key := range keys {
+		f.enqueue(key)
+	}
+}
+
+// Reconcile folds one object.
+func (f *folder) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
+	v := f.controller.view
+	in, err := v.read(ctx, key, "")
+	if err != nil || !in.complete {
+		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, err
+	}
+	if err := f.settleTombstones(ctx, key); err != nil {
+		return reconcile.Result{}, err
+	}
+	switch {
+	case in.object == nil && in.decision == nil:
+		f.done(key)
+		return reconcile.Result{}, nil
+	case in.object == nil || in.object.GetDeletionTimestamp() != nil || !kind.Federated(key.GroupKind, in.object):
+		return f.finalize(ctx, key, in)
+	case in.decision == nil || in.decision.Spec.Object.UID != in.object.GetUID():
+		return reconcile.Result{}, nil // pkg/placement has yet to decide
+	}
+	return f.fold(ctx, key, in)
+}
+
+func (f *folder) done(key Key) {
+	f.mu.Lock()
+	delete(f.since, key)
+	delete(f.finalizing, key)
+	f.mu.Unlock()
+	f.controller.view.allArrived(key)
+}
+
+// age is how long something has been waiting to be written.
+func (f *folder) age(key Key) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first, ok := f.since[key]
+	if !ok {
+		first = time.Now()
+		f.since[key] = first
+	}
+	return time.Since(first)
+}
+
+func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Result, error) {
+	s, err := f.controller.summarize(ctx, key, in)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	objectDue := s.object != nil && !equality.Semantic.DeepEqual(s.object, nested(in.object.Object, "status"))
+	decisionDue := !equality.Semantic.DeepEqual(s.decision, in.decision.Status)
+	if !objectDue && !decisionDue {
+		if s.rest {
+			f.done(key)
+		}
+		return reconcile.Result{}, nil
+	}
+	age := f.age(key)
+	var next time.Duration
+	if decisionDue {
+		if s.rest || age >= decisionWindow {
+			if err := f.writeDecision(ctx, in.decision, s.decision); err != nil {
+				return retryable(err)
+			}
+		} else {
+			next = decisionWindow - age
+		}
+	}
+	if objectDue {
+		if s.rest || age >= objectWindow {
+			if err := f.writeStatus(ctx, in, s.object); err != nil {
+				return retryable(err)
+			}
+		} else {
+			next = objectWindow - age
+		}
+	}
+	if next == 0 {
+		f.mu.Lock()
+		delete(f.since, key)
+		f.mu.Unlock()
+	}
+	return reconcile.Result{RequeueAfter: next}, nil
+}
+
+// retryable lets an object that went away in the meantime go.
+func retryable(err error) (reconcile.Result, error) {
+	if apierrors.IsNotFound(err) {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+func (f *folder) writeDecision(ctx context.Context, d *federation.PlacementDecision, status federation.PlacementDecisionStatus) error {
+	data, err := json.Marshal(map[string]any{"status": status})
+	if err != nil {
+		return fmt.Errorf("encoding status of decision %s/%s: %w", d.Namespace, d.Name, err)
+	}
+	target := &federation.PlacementDecision{ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name}}
+	controlPlaneWrites.WithLabelValues("decision-status").Inc()
+	if err := f.client.Status().Patch(ctx, target, client.RawPatch(types.MergePatchType, data)); err != nil {
+		return fmt.Errorf("writing status of decision %s/%s: %w", d.Namespace, d.Name, err)
+	}
+	return nil
+}
+
+func (f *folder) writeStatus(ctx context.Context, in reading, status map[string]any) error {
+	patch := maps.Clone(status)
+	for field := range nested(in.object.Object, "status") {
+		if _, ok := status[field]; !ok {
+			patch[field] = nil
+		}
+	}
+	data, err := json.Marshal(map[string]any{"status": patch})
+	if err != nil {
+		return fmt.Errorf("encoding status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
+	}
+	target := &unstructured.Unstructured{}
+	target.SetGroupVersionKind(in.kind.GroupVersionKind)
+	target.SetNamespace(in.object.GetNamespace())
+	target.SetName(in.object.GetName())
+	controlPlaneWrites.WithLabelValues("object-status").Inc()
+	if err := f.client.Status().Patch(ctx, target, client.RawPatch(types.MergePatchType, data)); err != nil {
+		return fmt.Errorf("writing status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+// summary is what one object's status should be.
+type summary struct {
+	decision federation.PlacementDecisionStatus
+	object   map[string]any // nil: the kind's status is not folded, or too little is known
+	// rest says that nothing is on its way: every reachable cluster has been written to and its workload has settled.
+	rest bool
+}
+
+// evidence is what is known of an object in one of its clusters.
+type evidence struct {
+	name      string
+	placed    bool
+	placement federation.ClusterPlacement
+	joined    bool // a Cluster of this name is there and not leaving
+	ready     bool
+	seen      sighting
+	recorded  *federation.ClusterState // in the decision's status
+}
+
+// summarize gathers the evidence of every cluster that a decision names or named.
+func (c *Controller) summarize(ctx context.Context, key Key, in reading) (summary, error) {
+	all := map[string]*evidence{}
+	at := func(name string) *evidence {
+		if all[name] == nil {
+			all[name] = &evidence{name: name}
+		}
+		return all[name]
+	}
+	for _, p := range in.decision.Spec.Clusters {
+		e := at(p.Name)
+		e.placed, e.placement = true, p
+	}
+	for i := range in.decision.Status.Clusters {
+		at(in.decision.Status.Clusters[i].Name).recorded = &in.decision.Status.Clusters[i]
+	}
+	for _, m := range c.all() {
+		if m.see(key).holds(in.object.GetUID()) {
+			at(m.Name)
+		}
+	}
+	list := make([]evidence, 0, len(all))
+	for _, e := range all {
+		cl, err := c.view.cluster(ctx, e.name)
+		if err != nil {
+			return summary{}, fmt.Errorf("reading cluster %s: %w", e.name, err)
+		}
+		e.joined, e.ready = cl != nil, cl != nil && usable(cl)
+		if m := c.member(e.name); m != nil {
+			e.seen = m.see(key)
+		}
+		list = append(list, *e)
+	}
+	slices.SortFunc(list, func(a, b evidence) int { return strings.Compare(a.name, b.name) })
+	return summarize(in, list), nil
+}
+
+// summarize is the pure part: evidence is sorted by name.
+func summarize(in reading, list []evidence) summary {
+	s := summary{rest: true}
+	var reports []Report
+	complete := true
+	for _, e := range list {
+		state, known := stateOf(e, in)
+		if known && state != nil {
+			s.decision.Clusters = append(s.decision.Clusters, *state)
+		}
+		s.rest = s.rest && (known && settled(e, state, in) || !e.ready)
+		if !e.placed || !e.joined {
+			continue
+		}
+		r := Report{Cluster: e.name, Current: e.current()}
+		switch {
+		case e.seen.copy != nil:
+			r.Status = e.seen.copy.Status
+		case !e.seen.known && e.recorded != nil && e.recorded.ReadyReplicas != nil:
+			r.Status = lastKnown(*e.recorded.ReadyReplicas) // out of sight since before this process started
+		case !e.seen.known && e.ready:
+			complete = false
+		}
+		reports = append(reports, r)
+	}
+	s.decision.Conditions = slices.Clone(in.decision.Status.Conditions)
+	meta.SetStatusCondition(&s.decision.Conditions, syncedCondition(s.decision.Clusters, in.decision.Generation))
+	if complete {
+		s.object = Fold(in.kind.GroupKind(), in.object.GetGeneration(), nested(in.object.Object, "status"), reports)
+	}
+	return s
+}
+
+func lastKnown(ready int32) map[string]any {
+	n := int64(ready)
+	return map[string]any{"replicas": n, "readyReplicas": n, "availableReplicas": n, "updatedReplicas": n, "currentReplicas": n}
+}
+
+// current says whether the member holds what was decided and its controllers have seen it.
+func (e evidence) current() bool {
+	c := e.seen.copy
+	if c == nil || e.seen.outcome.State != federation.StateSynced || c.Owned != e.seen.outcome.owned {
+		return false
+	}
+	if observed, ok := c.Status["observedGeneration"].(int64); ok {
+		return observed >= c.Generation
+	}
+	return true
+}
+
+// stateOf is a cluster's entry in the decision's status; nil drops it. known is false where nothing new can be said.
+func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool) {
+	if !e.joined {
+		return nil, true
+	}
+	s := &federation.ClusterState{Name: e.name, State: e.seen.outcome.State, Message: e.seen.outcome.Message}
+	switch {
+	case !e.placed && e.seen.known && e.seen.decided && !e.seen.holds(in.object.GetUID()):
+		return nil, true
+	case !e.placed && e.seen.known && !e.seen.holds(in.object.GetUID()) && e.ready:
+		return nil, true
+	case !e.placed && e.recorded == nil && !e.seen.holds(in.object.GetUID()):
+		return nil, true
+	case !e.placed:
+		s.State = federation.StateDeleting
+	case !e.seen.decided && e.recorded != nil:
+		return e.recorded, true
+	case !e.seen.decided && !e.ready:
+		s.State, s.Message = federation.StateWaiting, "the cluster is not ready; it gets the object when it is"
+	case !e.seen.decided || s.State == "":
+		s.State = federation.StatePending
+	}
+	if in.kind.Replicas != nil && e.placed {
+		switch {
+		case e.seen.copy != nil:
+			ready := int32(number(e.seen.copy.Status, "readyReplicas") + number(e.seen.copy.Status, "ready"))
+			s.ReadyReplicas = &ready
+		case e.recorded != nil:
+			s.ReadyReplicas = e.recorded.ReadyReplicas
+		}
+	}
+	return s, true
+}
+
+// settled says whether nothing is to be waited for in a cluster before its state is written down.
+func settled(e evidence, state *federation.ClusterState, in reading) bool {
+	switch {
+	case state == nil:
+		return true
+	case !e.placed:
+		return false
+	case !e.seen.decided || state.State == federation.StatePending:
+		return false
+	case state.State != federation.StateSynced || in.kind.Replicas == nil:
+		return true
+	}
+	want := e.placement.Replicas
+	return e.current() && (want == nil || state.ReadyReplicas != nil && *state.ReadyReplicas == *want)
+}
+
+// syncedCondition sums the clusters' states up; the first cluster that is not as it should be gives the reason.
+func syncedCondition(states []federation.ClusterState, generation int64) metav1.Condition {
+	c := metav1.Condition{Type: federation.DecisionSynced, Status: metav1.ConditionTrue, Reason: federation.StateSynced, ObservedGeneration: generation}
+	var messages []string
+	for _, s := range states {
+		if s.State == federation.StateSynced {
+			continue
+		}
+		if c.Status == metav1.ConditionTrue {
+			c.Status, c.Reason = metav1.ConditionFalse, s.State
+		}
+		messages = append(messages, strings.TrimSuffix(fmt.Sprintf("%s: %s: %s", s.Name, s.State, s.Message), ": "))
+	}
+	if len(messages) > 3 {
+		messages = append(messages[:3], fmt.Sprintf("and %d more clusters", len(messages)-3))
+	}
+	c.Message = strings.Join(messages, "; ")
+	return c
+}
