@@ -3,13 +3,44 @@ SHELL := /bin/bash
 GO ?= go
 export PATH := $(CURDIR)/bin:$(PATH)
 CONTROLLER_GEN := $(GO) run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.20.1
+STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: help build generate images cross
+# One set of build flags everywhere: with others, all of Kubernetes is compiled again.
+PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
+# The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
+OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
+
+.PHONY: help build test race e2e demo bench images cross lint generate verify clean
 help: ## Show what can be made
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-build: ## Build all programs into bin/
+build: bin/kubectl ## Build all programs into bin/
 	$(GO) build -o bin/ ./cmd/...
+
+# kubectl as it is on the machine, else built from source.
+bin/kubectl:
+	@mkdir -p bin
+	@if found=$$(command -v kubectl); then ln -sf "$$found" $@; else echo "$(GO) build -o $@ k8s.io/kubernetes/cmd/kubectl"; $(GO) build -o $@ k8s.io/kubernetes/cmd/kubectl; fi
+
+test: build ## Unit and integration tests
+	$(GO) test -timeout 20m $(PACKAGES)
+
+race: build ## Unit tests of what does not link Kubernetes, with the race detector
+	$(GO) test -race -short -timeout 20m $(OWN)
+
+e2e: build ## Stories on real local clusters
+	$(GO) test -count=1 -timeout 40m ./e2e
+
+demo: build ## The story of the README, on local clusters, with real output
+	$(GO) run ./e2e/demo
+
+bench: build ## The federation against the same writes done directly; see docs/performance.md
+	$(GO) run ./e2e/bench
+
+lint: ## Format, vet, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; echo "run gofmt -w ."; exit 1; }
+	$(GO) vet ./...
+	$(STATICCHECK) $(OWN)
 
 generate: ## Generate deep copies and CRDs from pkg/apis
 	$(CONTROLLER_GEN) object paths=./pkg/apis/...
@@ -26,3 +57,9 @@ cross: ## Build the CLI for Linux, macOS and Windows into bin/cross
 	  ext=; [ $$os = windows ] && ext=.exe; echo "building kubefed for $$os/$$arch"; \
 	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -o bin/cross/kubefed-$$os-$$arch$$ext ./cmd/kubefed; \
 	done; done
+
+verify: generate ## Check that generated files are up to date
+	git diff --exit-code -- pkg/apis
+
+clean: ## Remove what was built
+	rm -rf bin
