@@ -27,7 +27,9 @@ func TestUnjoinKeep(t *testing.T) {
 	}
 	out := must(t, "kubefed", "unjoin", "shire", "--host-cluster-context="+host)
 	t.Log(out)
-	t.Cleanup(func() { _, _ = federation.run(context.Background(), "kubefed", "join", "shire", "--host-cluster-context="+host) })
+	t.Cleanup(func() {
+		_, _ = federation.run(context.Background(), "kubefed", "join", "shire", "--host-cluster-context="+host)
+	})
 	if _, ok := get(t, federationName, "cluster", "shire"); ok {
 		t.Error("the Cluster is still there")
 	}
@@ -81,7 +83,9 @@ func TestRotation(t *testing.T) {
 	if !ok {
 		t.Fatal("the member's Secret is not there")
 	}
-	t.Cleanup(func() { _, _ = federation.run(context.Background(), "kubefed", "join", "gondor", "--host-cluster-context="+host) })
+	t.Cleanup(func() {
+		_, _ = federation.run(context.Background(), "kubefed", "join", "gondor", "--host-cluster-context="+host)
+	})
 	patch, err := json.Marshal(map[string]any{"stringData": map[string]string{"token": "expired"}})
 	if err != nil {
 		t.Fatal(err)
