@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -46,6 +47,7 @@ type controller struct {
 var controllers = []controller{
 	{name: "cluster", start: startCluster},
 	{name: "placement", start: startPlacement},
+	{name: "sync", start: startSync},
 }
 
 // Environment is what the federation's controllers share: one cache, one catalog of kinds, one manager that runs them
@@ -67,6 +69,8 @@ type Environment struct {
 	Registry *cluster.Registry
 	// Catalog follows the objects of every federatable kind. Add handlers in start; it is started afterwards.
 	Catalog *kind.Catalog
+	// Federation is the federation's name.
+	Federation string
 }
 
 // ConfigFor is Config with a user agent that tells whose requests they are.
@@ -249,6 +253,10 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	if err != nil {
 		return nil, err
 	}
+	name, err := federationName(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return nil, err
+	}
 	registry := cluster.NewRegistry()
 	if err := registry.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("preparing the connections to members: %w", err)
@@ -256,8 +264,18 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	return &Environment{
 		options: o, Registry: registry,
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
-		Catalog: kind.NewCatalog(d, mgr.GetCache()),
+		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
 	}, nil
+}
+
+// federationName reads what the API server wrote down of its federation.
+func federationName(ctx context.Context, reader client.Reader) (string, error) {
+	var info corev1.ConfigMap
+	key := client.ObjectKey{Namespace: federation.SystemNamespace, Name: federation.InfoConfigMap}
+	if err := reader.Get(ctx, key, &info); err != nil {
+		return "", fmt.Errorf("reading which federation this is from ConfigMap %s: %w", key, err)
+	}
+	return info.Data[federation.InfoName], nil
 }
 
 func (o *controllerOptions) lock(restConfig *rest.Config) (resourcelock.Interface, error) {

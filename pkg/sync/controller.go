@@ -6,12 +6,15 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -25,6 +28,8 @@ import (
 type Controller struct {
 	view   *view
 	folder *folder
+	// started is set once this process leads: before, nobody writes to members.
+	started atomic.Bool
 
 	mu      sync.Mutex
 	engaged map[string]engagement
@@ -37,15 +42,16 @@ type engagement struct {
 	member *cluster.Member
 }
 
-// Add registers sync with a manager whose cache also feeds the catalog. It hears of members as a cluster.Engager.
-func Add(mgr manager.Manager, catalog *kind.Catalog, federationName string) (*Controller, error) {
+// Add registers sync with a manager whose cache also feeds the catalog; it writes through federationClient. It hears of
+// members as a cluster.Engager.
+func Add(mgr manager.Manager, catalog *kind.Catalog, federationClient client.Client, federationName string) (*Controller, error) {
 	c := &Controller{engaged: map[string]engagement{}, members: map[string]*member{}}
 	c.view = &view{
 		federation: federationName, catalog: catalog, reader: mgr.GetCache(),
-		recorder: mgr.GetEventRecorderFor("kubefed-sync"), log: mgr.GetLogger().WithName("sync"),
+		recorder: mgr.GetEventRecorder("sync"), log: mgr.GetLogger().WithName("sync"),
 		buried: map[Key]map[types.UID]federation.TombstoneSpec{}, changes: map[Key]time.Time{},
 	}
-	c.folder = newFolder(mgr.GetClient(), c)
+	c.folder = newFolder(federationClient, c)
 	if err := c.watch(mgr, catalog); err != nil {
 		return nil, err
 	}
@@ -59,14 +65,45 @@ func Add(mgr manager.Manager, catalog *kind.Catalog, federationName string) (*Co
 	if err := fold.Watch(c.folder.queue); err != nil {
 		return nil, fmt.Errorf("registering the folder: %w", err)
 	}
+	if err := mgr.Add(c); err != nil {
+		return nil, fmt.Errorf("registering sync: %w", err)
+	}
 	return c, nil
+}
+
+// Start begins with the members that are there once this process leads, and lets those begin that come later.
+func (c *Controller) Start(ctx context.Context) error {
+	c.mu.Lock()
+	c.started.Store(true)
+	engaged := slices.Collect(maps.Values(c.engaged))
+	c.mu.Unlock()
+	for _, e := range engaged {
+		c.begin(e)
+	}
+	<-ctx.Done()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range c.members {
+		m.cancel()
+	}
+	return nil
 }
 
 // watch adds the handlers on the federation API's objects.
 func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
-	catalog.Handle(func(k kind.Kind, obj *unstructured.Unstructured) {
+	catalog.HandleChange(func(k kind.Kind, before, after *unstructured.Unstructured) {
+		obj := after
+		if obj == nil {
+			obj = before
+		}
 		key := Key{GroupKind: k.GroupKind(), Namespace: obj.GetNamespace(), Name: obj.GetName()}
-		c.view.changed(key)
+		if before != nil && after != nil && statusOnly(before, after) {
+			c.folder.enqueue(key)
+			return
+		}
+		if before != nil || c.started.Load() {
+			c.view.changed(key)
+		}
 		c.spread(key)
 	})
 	ctx := context.Background()
@@ -126,6 +163,14 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 		return !slices.ContainsFunc(synced, func(s cache.InformerSynced) bool { return !s() })
 	}
 	return nil
+}
+
+// statusOnly says whether a change is of no interest to members: of the status, or of nothing that Render reads.
+func statusOnly(before, after *unstructured.Unstructured) bool {
+	return after.GetGeneration() != 0 && before.GetGeneration() == after.GetGeneration() && before.GetUID() == after.GetUID() &&
+		(before.GetDeletionTimestamp() == nil) == (after.GetDeletionTimestamp() == nil) &&
+		equality.Semantic.DeepEqual(nested(before.Object, "metadata", "labels"), nested(after.Object, "metadata", "labels")) &&
+		equality.Semantic.DeepEqual(nested(before.Object, "metadata", "annotations"), nested(after.Object, "metadata", "annotations"))
 }
 
 // spread has a key looked at in every member that may be concerned.
@@ -190,10 +235,9 @@ func (c *Controller) clusterChanged(cl *federation.Cluster, gone bool) {
 	m, engaged := c.members[cl.Name], c.engaged[cl.Name]
 	c.mu.Unlock()
 	switch {
-	case m == nil:
-	case !ready && !m.offline.Swap(true):
+	case !ready && m != nil && !m.offline.Swap(true):
 		m.enqueueAll()
-	case ready && m.offline.Load() && engaged.ctx != nil && engaged.ctx.Err() == nil:
+	case ready && (m == nil || m.offline.Load()) && engaged.ctx != nil && engaged.ctx.Err() == nil && c.started.Load():
 		c.begin(engaged)
 	}
 	c.folder.reviewFinalizing()
@@ -205,7 +249,9 @@ func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
 	c.mu.Lock()
 	c.engaged[m.Name] = e
 	c.mu.Unlock()
-	c.begin(e)
+	if c.started.Load() {
+		c.begin(e)
+	}
 	context.AfterFunc(ctx, func() {
 		c.mu.Lock()
 		if c.engaged[m.Name].ctx == ctx {
@@ -217,11 +263,13 @@ func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
 	})
 }
 
-// begin replaces a member's sync by a new one that starts with a fresh list.
+// begin starts a member's sync with a fresh list if the member is ready, in place of an older one; else clusterChanged
+// does when it is.
 func (c *Controller) begin(e engagement) {
+	if cl, err := c.view.cluster(e.ctx, e.member.Name); err != nil || cl == nil || !usable(cl) {
+		return
+	}
 	m := newMember(e.ctx, e.member, c.view, c.folder.enqueue)
-	cl, err := c.view.cluster(e.ctx, m.Name)
-	m.offline.Store(err != nil || cl == nil || !usable(cl))
 	if err := m.start(); err != nil {
 		c.view.log.Error(err, "member not synced", "cluster", m.Name)
 		m.cancel()

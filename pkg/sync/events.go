@@ -3,7 +3,7 @@ package sync
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
@@ -14,18 +14,18 @@ const (
 	ReasonAdopted        = "Adopted"
 )
 
-func driftCorrected(r record.EventRecorder, obj *unstructured.Unstructured, cluster string) {
-	r.Eventf(obj, corev1.EventTypeWarning, ReasonDriftCorrected, "cluster %s: someone changed fields that the federation owns; they are as federated again", cluster)
+func driftCorrected(r events.EventRecorder, obj *unstructured.Unstructured, cluster string) {
+	r.Eventf(obj, nil, corev1.EventTypeWarning, ReasonDriftCorrected, "Apply", "cluster %s: someone changed fields that the federation owns; they are as federated again", cluster)
 }
 
-func adopted(r record.EventRecorder, obj *unstructured.Unstructured, cluster, how string) {
-	r.Eventf(obj, corev1.EventTypeNormal, ReasonAdopted, "cluster %s: took over the object that was there (%s=%s)", cluster, federation.AnnotationOnConflict, how)
+func adopted(r events.EventRecorder, obj *unstructured.Unstructured, cluster, how string) {
+	r.Eventf(obj, nil, corev1.EventTypeNormal, ReasonAdopted, "Apply", "cluster %s: took over the object that was there (%s=%s)", cluster, federation.AnnotationOnConflict, how)
 }
 
 // stuck tells of an object that came to a state which needs someone.
-func stuck(r record.EventRecorder, obj *unstructured.Unstructured, cluster string, o outcome) {
+func stuck(r events.EventRecorder, obj *unstructured.Unstructured, cluster string, o outcome) {
 	switch o.State {
 	case federation.StateConflict, federation.StateForbidden, federation.StateRejected, federation.StateUnsupported:
-		r.Eventf(obj, corev1.EventTypeWarning, o.State, "cluster %s: %s", cluster, o.Message)
+		r.Eventf(obj, nil, corev1.EventTypeWarning, o.State, "Apply", "cluster %s: %s", cluster, o.Message)
 	}
 }

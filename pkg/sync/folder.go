@@ -72,7 +72,7 @@ func (f *folder) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 		return reconcile.Result{}, err
 	}
 	switch {
-	case in.object == nil && in.decision == nil:
+	case in.decision == nil && (in.object == nil || !slices.Contains(in.object.GetFinalizers(), federation.FinalizerMembers)):
 		f.done(key)
 		return reconcile.Result{}, nil
 	case in.object == nil || in.object.GetDeletionTimestamp() != nil || !kind.Federated(key.GroupKind, in.object):

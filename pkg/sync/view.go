@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -26,7 +26,7 @@ type view struct {
 	catalog    *kind.Catalog
 	reader     client.Reader // PlacementDecisions, Clusters, Tombstones
 	synced     func() bool   // whether reader has been filled once
-	recorder   record.EventRecorder
+	recorder   events.EventRecorder
 	log        logr.Logger
 
 	mu      sync.Mutex

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+
+	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/placement"
+	"kubefed.dev/kubefed/pkg/sync"
+)
+
+// startCluster probes members, writes Cluster.status and keeps members' tokens fresh.
+func startCluster(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("cluster")
+	if err != nil {
+		return err
+	}
+	return cluster.NewController(env.Registry, env.options.cluster).SetupWithManager(env.Manager, federationClient)
+}
+
+// startPlacement decides where objects go.
+func startPlacement(_ context.Context, env *Environment) error {
+	return placement.Add(env.Manager, env.Catalog)
+}
+
+// startSync makes decisions true in members.
+func startSync(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("sync")
+	if err != nil {
+		return err
+	}
+	engager, err := sync.Add(env.Manager, env.Catalog, federationClient, env.Federation)
+	if err != nil {
+		return err
+	}
+	env.Registry.Add(engager)
+	return nil
+}
