@@ -42,16 +42,16 @@ func (c *Config) complete() error {
 	}
 	var errs []error
 	if c.REST == nil {
-		errs = append(errs, errors.New("REST is not set"))
+		errs = append(errs, errors.New("field REST is not set"))
 	}
 	if c.Cluster == "" || c.Dir == "" {
-		errs = append(errs, errors.New("Cluster and Dir must be set"))
+		errs = append(errs, errors.New("neither Cluster nor Dir may be empty"))
 	}
 	if c.Nodes < 1 {
-		errs = append(errs, fmt.Errorf("Nodes is %d, must be at least 1", c.Nodes))
+		errs = append(errs, fmt.Errorf("field Nodes is %d, must be at least 1", c.Nodes))
 	}
 	if !loopback.Overlaps(c.IPRange) || c.IPRange.Bits() < 8 || c.IPRange.Bits() > 20 {
-		errs = append(errs, fmt.Errorf("IPRange is %s, must be in 127.0.0.0/8 and have 8 to 20 bits, such as 127.20.0.0/16", c.IPRange))
+		errs = append(errs, fmt.Errorf("field IPRange is %s, must be in 127.0.0.0/8 and have 8 to 20 bits, such as 127.20.0.0/16", c.IPRange))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("configuring nodes of cluster %s: %w", c.Cluster, err)

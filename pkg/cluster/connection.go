@@ -51,11 +51,11 @@ type connection struct {
 func credentials(cluster *federation.Cluster, secret *corev1.Secret) (e endpoint, token string, err error) {
 	name := federation.SystemNamespace + "/" + cluster.Spec.SecretName
 	if secret == nil {
-		return e, "", fmt.Errorf("Secret %s does not exist: %s", name, rejoin(cluster.Name))
+		return e, "", fmt.Errorf("there is no Secret %s: %s", name, rejoin(cluster.Name))
 	}
 	token = string(bytes.TrimSpace(secret.Data[secretToken]))
 	if token == "" {
-		return e, "", fmt.Errorf("Secret %s has no key %q: %s", name, secretToken, rejoin(cluster.Name))
+		return e, "", fmt.Errorf("no key %q in Secret %s: %s", secretToken, name, rejoin(cluster.Name))
 	}
 	return endpoint{server: cluster.Spec.Server, id: cluster.Spec.ClusterID, ca: string(secret.Data[secretCA])}, token, nil
 }

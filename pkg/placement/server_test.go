@@ -223,12 +223,6 @@ func (r *recorder) in(namespace string) []string {
 	return lines
 }
 
-func (r *recorder) all() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.lines)
-}
-
 // eventually waits until check returns nil, and says why it did not.
 func eventually(t testing.TB, check func() error) {
 	t.Helper()
