@@ -35,6 +35,8 @@ type Config struct {
 	Provider, Region string
 	Zones            []string
 	Nodes            int
+	// APIOnly leaves out controllers, scheduler and nodes: what is written stays as it was written.
+	APIOnly bool
 	// IPRange is the part of 127.0.0.0/8 that the cluster has for itself. The API is served on its first address.
 	IPRange netip.Prefix
 	Port    int
@@ -105,9 +107,11 @@ func Run(ctx context.Context, c Config) error {
 			return nil
 		}
 	})
-	group.Go(func() error { return runControllers(groupCtx, c, files) })
-	group.Go(func() error { return runScheduler(groupCtx, config) })
-	group.Go(func() error { return runNodes(groupCtx, c, config, files) })
+	if !c.APIOnly {
+		group.Go(func() error { return runControllers(groupCtx, c, files) })
+		group.Go(func() error { return runScheduler(groupCtx, config) })
+		group.Go(func() error { return runNodes(groupCtx, c, config, files) })
+	}
 	log.Info("cluster started", "after", time.Since(begin))
 	err = group.Wait()
 
