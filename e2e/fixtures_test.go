@@ -75,80 +75,93 @@ func inAllMembers(t *testing.T, ns string, refs []ref) {
 // TestFixtures: manifests as users have them are applied, run in all members, get a new image, are scaled and deleted,
 // each member checked object by object.
 func TestFixtures(t *testing.T) {
-	ns := namespace(t, "fixtures")
-	refs := applied(t, ns, "testdata/guestbook/guestbook-all-in-one.yaml", "testdata/online-boutique/kubernetes-manifests.yaml",
-		"testdata/stateful/cassandra-service.yaml", "testdata/stateful/cassandra-statefulset.yaml")
-	if len(refs) < 35 {
-		t.Fatalf("only %d objects applied", len(refs))
+	for _, test := range []struct {
+		name       string
+		files      []string
+		objects    int
+		deployment string // followed through its life
+		container  string
+	}{
+		{"guestbook", []string{"testdata/guestbook/guestbook-all-in-one.yaml"}, 6, "frontend", "php-redis"},
+		{"guestbook-single-files", []string{"testdata/guestbook/frontend.yaml", "testdata/guestbook/redis-replica.yaml",
+			"testdata/guestbook/redis-master-deployment.yaml", "testdata/guestbook/redis-master-service.yaml"}, 6, "redis-replica", "replica"},
+		{"online-boutique", []string{"testdata/online-boutique/kubernetes-manifests.yaml"}, 35, "cartservice", "server"},
+		{"cassandra", []string{"testdata/stateful/cassandra-service.yaml", "testdata/stateful/cassandra-statefulset.yaml"}, 3, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ns := namespace(t, test.name)
+			refs := applied(t, ns, test.files...)
+			if len(refs) != test.objects {
+				t.Fatalf("%d objects applied, want %d", len(refs), test.objects)
+			}
+			synced(t, ns, 90*time.Second)
+			inAllMembers(t, ns, refs)
+			if test.deployment != "" {
+				live(t, ns, test.deployment, test.container)
+			}
+			gone(t, ns, refs, test.files)
+		})
 	}
-	synced(t, ns, 90*time.Second)
-	inAllMembers(t, ns, refs)
+}
 
-	t.Run("rollouts are seen to finish", func(t *testing.T) {
-		for _, name := range []string{"frontend", "redis-replica", "cartservice"} {
-			kubectl(t, "rollout", "status", "-n", ns, "deployment/"+name, "--timeout=60s")
-		}
-		kubectl(t, "wait", "-n", ns, "deployment/checkoutservice", "--for=condition=Available", "--timeout=60s")
-	})
+// live takes a Deployment through a rollout, a new image and a new size.
+func live(t *testing.T, ns, name, container string) {
+	t.Helper()
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/"+name, "--timeout=60s")
+	kubectl(t, "wait", "-n", ns, "deployment/"+name, "--for=condition=Available", "--timeout=60s")
 
-	t.Run("a new image reaches every member", func(t *testing.T) {
-		kubectl(t, "set", "image", "-n", ns, "deployment/cartservice", "server=example.com/cart:v2")
-		eventually(t, "the new image in every member", 30*time.Second, func() (bool, string) {
-			found := 0
-			for _, member := range members {
-				if d, ok := get(t, member, "deployment/cartservice", "-n", ns); ok {
-					found++
-					containers, _ := field(d, "spec", "template", "spec", "containers").([]any)
-					if image := text(containers[0].(map[string]any), "image"); image != "example.com/cart:v2" {
-						return false, fmt.Sprintf("%s has image %s", member, image)
-					}
-				}
-			}
-			return found > 0, "it is in no member"
-		})
-		kubectl(t, "rollout", "status", "-n", ns, "deployment/cartservice", "--timeout=60s")
-	})
-
-	t.Run("scaling divides anew and moves nothing else", func(t *testing.T) {
-		before := shares(t, ns, "frontend")
-		kubectl(t, "scale", "-n", ns, "deployment/frontend", "--replicas=8")
-		eventually(t, "eight replicas in the members", 30*time.Second, func() (bool, string) {
-			now := shares(t, ns, "frontend")
-			return sum(now) == 8, fmt.Sprint(now)
-		})
-		for member, n := range shares(t, ns, "frontend") {
-			if n < before[member] {
-				t.Errorf("scaling up took replicas from %s: %d, were %d", member, n, before[member])
-			}
-			if n > 3 {
-				t.Errorf("%s got %d of 8 replicas", member, n)
-			}
-		}
-		kubectl(t, "rollout", "status", "-n", ns, "deployment/frontend", "--timeout=60s")
-		if d, _ := get(t, federationName, "deployment/frontend", "-n", ns); number(d, "status", "readyReplicas") != 8 {
-			t.Errorf("the federation reads %d ready replicas, want 8", number(d, "status", "readyReplicas"))
-		}
-	})
-
-	t.Run("what is deleted is gone everywhere", func(t *testing.T) {
-		kubectl(t, "delete", "-n", ns, "--timeout=60s", "-f", "testdata/guestbook/guestbook-all-in-one.yaml", "-f", "testdata/online-boutique/kubernetes-manifests.yaml",
-			"-f", "testdata/stateful/cassandra-service.yaml", "-f", "testdata/stateful/cassandra-statefulset.yaml")
-		for _, r := range refs {
-			for _, member := range members {
-				if _, ok := objectIn(t, member, ns, r); ok {
-					t.Errorf("%s still has %s/%s", member, r.kind, r.name)
+	kubectl(t, "set", "image", "-n", ns, "deployment/"+name, container+"=example.com/other:v2")
+	eventually(t, "the new image in every member", 30*time.Second, func() (bool, string) {
+		found := 0
+		for _, member := range members {
+			if d, ok := get(t, member, "deployment/"+name, "-n", ns); ok {
+				found++
+				containers, _ := field(d, "spec", "template", "spec", "containers").([]any)
+				if image := text(containers[0].(map[string]any), "image"); image != "example.com/other:v2" {
+					return false, fmt.Sprintf("%s has image %s", member, image)
 				}
 			}
 		}
-		eventually(t, "no decisions", 10*time.Second, func() (bool, string) {
-			left := 0
-			for _, d := range items(t, federationName, "placementdecisions", "-n", ns) {
-				if text(d, "spec", "object", "kind") != "ConfigMap" {
-					left++
-				}
+		return found > 0, "it is in no member"
+	})
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/"+name, "--timeout=60s")
+
+	before := shares(t, ns, name)
+	kubectl(t, "scale", "-n", ns, "deployment/"+name, "--replicas=8")
+	eventually(t, "eight replicas in the members", 30*time.Second, func() (bool, string) {
+		now := shares(t, ns, name)
+		return sum(now) == 8, fmt.Sprint(now)
+	})
+	for member, n := range shares(t, ns, name) {
+		if n < before[member] {
+			t.Errorf("scaling up took replicas from %s: %d, were %d", member, n, before[member])
+		}
+		if n > 3 {
+			t.Errorf("%s got %d of 8 replicas", member, n)
+		}
+	}
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/"+name, "--timeout=60s")
+	if d, _ := get(t, federationName, "deployment/"+name, "-n", ns); number(d, "status", "readyReplicas") != 8 {
+		t.Errorf("the federation reads %d ready replicas, want 8", number(d, "status", "readyReplicas"))
+	}
+}
+
+// gone deletes what was applied and checks that nothing of it is left.
+func gone(t *testing.T, ns string, refs []ref, files []string) {
+	t.Helper()
+	for _, file := range files {
+		kubectl(t, "delete", "-n", ns, "--timeout=60s", "-f", file)
+	}
+	for _, r := range refs {
+		for _, member := range members {
+			if _, ok := objectIn(t, member, ns, r); ok {
+				t.Errorf("%s still has %s/%s", member, r.kind, r.name)
 			}
-			return left == 0, fmt.Sprintf("%d left", left)
-		})
+		}
+	}
+	eventually(t, "no decisions", 10*time.Second, func() (bool, string) {
+		left := items(t, federationName, "placementdecisions", "-n", ns)
+		return len(left) == 0, fmt.Sprintf("%d left", len(left))
 	})
 }
 

@@ -92,7 +92,6 @@ func (w *world) still(t *testing.T) {
 // included, none of them a conflict; a new image costs no decision; an idle federation writes nothing.
 func TestWritesPerDeployment(t *testing.T) {
 	ns := namespace(t, "writes")
-	synced(t, ns, 30*time.Second)
 	federation.still(t)
 	before := federation.writes(t)
 	const n = 5

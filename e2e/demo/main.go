@@ -34,7 +34,7 @@ var story = []step{
 	{"kubectl rollout status deployment/multi-cluster-deployment --timeout=60s", []string{`successfully rolled out`}},
 	{"kubectl get clusters", []string{`(?m)^gondor +True`, `(?m)^rohan +True`, `(?m)^shire +True`}},
 	{"kubectl get deployment multi-cluster-deployment", []string{` 9/9 `}},
-	{"kubectl get placementdecisions", []string{`gondor.*rohan.*shire.*3.*3.*3.*True`}},
+	{"kubectl get placementdecisions", []string{`gondor 3/3, rohan 3/3, shire 3/3 +True`}},
 	{"kubectl --context=gondor get deployment multi-cluster-deployment", []string{` 3/3 `}},
 	{"kubectl --context=rohan get deployment multi-cluster-deployment", []string{` 3/3 `}},
 	{"kubectl --context=shire get deployment multi-cluster-deployment", []string{` 3/3 `}},

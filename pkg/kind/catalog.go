@@ -201,7 +201,7 @@ func (c *Catalog) follow(ctx context.Context, crd *unstructured.Unstructured, go
 // CRD that is being deleted serves on: its objects have to be finalized first.
 func kindOf(crd *unstructured.Unstructured) (Kind, bool) {
 	get := func(fields ...string) string { s, _, _ := unstructured.NestedString(crd.Object, fields...); return s }
-	k := Kind{Resource: get("spec", "names", "plural"), Namespaced: get("spec", "scope") == "Namespaced"}
+	k := Kind{Resource: get("spec", "names", "plural"), Namespaced: get("spec", "scope") == "Namespaced", Custom: true}
 	k.Group, k.Kind = get("spec", "group"), get("spec", "names", "kind")
 	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
 	for _, v := range versions {

@@ -22,6 +22,8 @@ type Kind struct {
 	// Resource is the plural name in URLs, such as "deployments".
 	Resource   string
 	Namespaced bool
+	// Custom kinds are defined by a CustomResourceDefinition.
+	Custom bool
 	Rule
 }
 

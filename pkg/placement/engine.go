@@ -28,6 +28,9 @@ type Object struct {
 	Reference federation.ObjectReference
 	// Unfederated objects go nowhere.
 	Unfederated bool
+	// Custom objects are of a kind that a CRD defines, which is federated beside them: what a cluster does not serve yet
+	// it may serve in a moment.
+	Custom bool
 	// Divided objects have replicas that are divided over clusters; others are copied whole.
 	Divided bool
 	// Replicas to divide; nil counts as 1, which is Kubernetes' own default.
@@ -159,7 +162,7 @@ func keptOut(c *Cluster, o Object) string {
 		return federation.ReasonNotReady
 	case o.Use != nil:
 		return "" // where a user was let in, what it needs is let in
-	case c.APIs != nil && !c.APIs[o.Reference.APIVersion]:
+	case c.APIs != nil && !o.Custom && !c.APIs[o.Reference.APIVersion]:
 		return federation.ReasonAPIMissing
 	case slices.ContainsFunc(c.Taints, repels):
 		return federation.ReasonTainted

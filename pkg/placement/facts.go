@@ -22,6 +22,7 @@ func factsOf(k kind.Kind, obj *unstructured.Unstructured) Object {
 		Reference: federation.ObjectReference{
 			APIVersion: version, Kind: name, Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
 		},
+		Custom:      k.Custom,
 		Divided:     k.Replicas != nil,
 		Replicas:    number(obj, k.Replicas),
 		Completions: number(obj, k.Completions),

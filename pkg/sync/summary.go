@@ -93,6 +93,7 @@ func summarize(in reading, list []evidence) summary {
 		}
 		reports = append(reports, r)
 	}
+	s.decision.Where = where(s.decision.Clusters, in.decision)
 	s.decision.Conditions = slices.Clone(in.decision.Status.Conditions)
 	meta.SetStatusCondition(&s.decision.Conditions, syncedCondition(s.decision.Clusters, in.decision.Generation))
 	if complete {
@@ -166,6 +167,26 @@ func settled(e evidence, state *federation.ClusterState, in reading) bool {
 	}
 	want := e.placement.Replicas
 	return e.current() && (want == nil || state.ReadyReplicas != nil && *state.ReadyReplicas == *want)
+}
+
+// where says in one line where an object is.
+func where(states []federation.ClusterState, d *federation.PlacementDecision) string {
+	words := make([]string, 0, len(states))
+	for _, s := range states {
+		word := s.Name
+		if p, ok := placementIn(d, s.Name); ok && p.Replicas != nil && s.ReadyReplicas != nil {
+			word += fmt.Sprintf(" %d/%d", *s.ReadyReplicas, *p.Replicas)
+		}
+		if s.State != federation.StateSynced {
+			word += " (" + s.State + ")"
+		}
+		words = append(words, word)
+	}
+	const most = 10
+	if len(words) > most {
+		words = append(words[:most], fmt.Sprintf("and %d more", len(states)-most))
+	}
+	return strings.Join(words, ", ")
 }
 
 // syncedCondition sums the clusters' states up; the first cluster that is not as it should be gives the reason.

@@ -18,8 +18,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Kind",type=string,JSONPath=`.spec.object.kind`
 // +kubebuilder:printcolumn:name="Object",type=string,JSONPath=`.spec.object.name`
-// +kubebuilder:printcolumn:name="Clusters",type=string,JSONPath=`.spec.clusters[*].name`
-// +kubebuilder:printcolumn:name="Replicas",type=string,JSONPath=`.spec.clusters[*].replicas`
+// +kubebuilder:printcolumn:name="Where",type=string,JSONPath=`.status.where`
 // +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -98,6 +97,10 @@ type PlacementDecisionStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// Where is Clusters for a person to read, such as "gondor 3/3, rohan 2/3": with ready and decided replicas for kinds
+	// that have some, with the state where it is not Synced.
+	// +optional
+	Where string `json:"where,omitempty"`
 	// Clusters is sorted by name. Clusters that were dropped stay in the list until their copy is gone.
 	// +optional
 	// +listType=map
