@@ -5,7 +5,10 @@ export PATH := $(CURDIR)/bin:$(PATH)
 CONTROLLER_GEN := $(GO) run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.20.1
 STATICCHECK := $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-# One set of build flags everywhere: with others, all of Kubernetes is compiled again.
+# One set of build flags everywhere: with others, all of Kubernetes is compiled again. Images and the CLI for other
+# systems are built without C, so everything is, but for the race detector. For plain go commands: go env -w CGO_ENABLED=0
+export CGO_ENABLED := 0
+
 PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
@@ -26,7 +29,7 @@ test: build ## Unit and integration tests
 	$(GO) test -timeout 20m $(PACKAGES)
 
 race: build ## Unit tests of what does not link Kubernetes, with the race detector
-	$(GO) test -race -short -timeout 20m $(OWN)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(OWN)
 
 e2e: build ## Stories on real local clusters
 	$(GO) test -count=1 -timeout 40m ./e2e
@@ -55,7 +58,7 @@ CROSS_ARCHES := amd64 arm64
 cross: ## Build the CLI for Linux, macOS and Windows into bin/cross
 	@set -e; for os in $(CROSS_OS); do for arch in $(CROSS_ARCHES); do \
 	  ext=; [ $$os = windows ] && ext=.exe; echo "building kubefed for $$os/$$arch"; \
-	  CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -o bin/cross/kubefed-$$os-$$arch$$ext ./cmd/kubefed; \
+	  GOOS=$$os GOARCH=$$arch $(GO) build -o bin/cross/kubefed-$$os-$$arch$$ext ./cmd/kubefed; \
 	done; done
 
 verify: generate ## Check that generated files are up to date

@@ -33,9 +33,6 @@ import (
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
-// leaseName is the Lease in federation.SystemNamespace whose holder runs the controllers.
-const leaseName = "federation-controllers"
-
 // controller is one of the federation's own controllers. start registers it with the environment's manager; nothing
 // runs before every controller has been registered and the lease is held.
 type controller struct {
@@ -115,7 +112,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.selected, "controllers", o.selected,
 		"Controllers to run: '*' means all, 'foo' means foo, '-foo' means all but foo, nothing means none. All: "+strings.Join(controllerNames(), ", ")+".")
 	o.cluster.AddFlags(fs)
-	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+leaseName+".")
+	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }
 
 // soleOwner is for a process that has its etcd inside: no other can hold the lease at the same time, so it takes over at
@@ -235,7 +232,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		Metrics:                             metricsserver.Options{BindAddress: "0"}, // served by the API server
 		HealthProbeBindAddress:              "0",
 		LeaderElection:                      o.leaderElect,
-		LeaderElectionID:                    leaseName, // names the metric; the lock is ours
+		LeaderElectionID:                    federation.ControllersLease, // names the metric; the lock is ours
 		LeaderElectionNamespace:             federation.SystemNamespace,
 		LeaderElectionReleaseOnCancel:       true,
 		LeaderElectionResourceLockInterface: lock,
@@ -283,6 +280,6 @@ func (o *controllerOptions) lock(restConfig *rest.Config) (resourcelock.Interfac
 	if err != nil {
 		return nil, err
 	}
-	return resourcelock.New(resourcelock.LeasesResourceLock, federation.SystemNamespace, leaseName,
+	return resourcelock.New(resourcelock.LeasesResourceLock, federation.SystemNamespace, federation.ControllersLease,
 		leaseClient.CoreV1(), leaseClient.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: o.identity})
 }

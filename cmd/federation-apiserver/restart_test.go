@@ -69,7 +69,7 @@ type lease struct {
 
 func readLease(t *testing.T, s *server) lease {
 	t.Helper()
-	object, err := s.client.CoordinationV1().Leases(federation.SystemNamespace).Get(t.Context(), leaseName, metav1.GetOptions{})
+	object, err := s.client.CoordinationV1().Leases(federation.SystemNamespace).Get(t.Context(), federation.ControllersLease, metav1.GetOptions{})
 	if err != nil || object.Spec.HolderIdentity == nil || object.Spec.RenewTime == nil {
 		return lease{}
 	}

@@ -19,9 +19,6 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// leaseName is the Lease in federation-system whose holder runs the controllers.
-const leaseName = "federation-controllers"
-
 // warningsShown is how many warnings a page has room for.
 const warningsShown = 10
 
@@ -77,7 +74,7 @@ func readControlPlane(ctx context.Context, config *rest.Config, reader client.Re
 		s.Failing = failingChecks(string(body), err)
 	}
 	var lease coordinationv1.Lease
-	err = reader.Get(ctx, client.ObjectKey{Namespace: federation.SystemNamespace, Name: leaseName}, &lease)
+	err = reader.Get(ctx, client.ObjectKey{Namespace: federation.SystemNamespace, Name: federation.ControllersLease}, &lease)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil

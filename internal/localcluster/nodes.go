@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"k8s.io/client-go/rest"
 
@@ -36,7 +35,7 @@ func runNodes(ctx context.Context, c Config, config *rest.Config, f files) error
 		Zones:       c.Zones,
 		Nodes:       c.Nodes,
 		PodsPerNode: podsPerNode,
-		Dir:         filepath.Join(c.Dir, "pods"),
+		Dir:         c.Dir,
 		IPRange:     c.IPRange,
 		Images:      c.Images,
 		ServingCert: serving,

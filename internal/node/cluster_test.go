@@ -208,7 +208,7 @@ func TestCluster(t *testing.T) {
 	t.Run("secret reaches its volume when it changes", func(t *testing.T) {
 		patch := []byte(`{"stringData":{"token":"second"}}`)
 		must(core.Secrets("default").Patch(ctx, "sec", types.StrategicMergePatchType, patch, metav1.PatchOptions{}))(t)
-		file := filepath.Join(c.dir, "pods", "pods", string(c.webPods(t)[0].UID), "v", "secret", "token")
+		file := filepath.Join(c.dir, "pods", string(c.webPods(t)[0].UID), "v", "secret", "token")
 		eventually(t, "the second token", func() error {
 			data, err := os.ReadFile(file)
 			if err == nil && string(data) != "second" {

@@ -17,6 +17,7 @@ import (
 const (
 	servingDir = "/etc/federation/serving"
 	keysDir    = "/etc/federation/keys"
+	caDir      = "/etc/federation/ca"
 	etcdTLSDir = "/etc/federation/etcd"
 	dataDir    = "/var/lib/federation"
 )
@@ -102,7 +103,7 @@ func container(o Options) corev1.Container {
 	}
 	for _, v := range volumes(o) {
 		mount := corev1.VolumeMount{Name: v.Name, ReadOnly: v.Secret != nil}
-		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
+		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "ca": caDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
 		c.VolumeMounts = append(c.VolumeMounts, mount)
 	}
 	return c
@@ -124,7 +125,7 @@ func volumes(o Options) []corev1.Volume {
 			Secret: &corev1.SecretVolumeSource{SecretName: name, DefaultMode: new(int32(0o440))},
 		}}
 	}
-	all := []corev1.Volume{secret("serving", SecretServing), secret("keys", SecretKeys)}
+	all := []corev1.Volume{secret("serving", SecretServing), secret("keys", SecretKeys), secret("ca", SecretCA)}
 	if len(etcdFiles(o.Etcd)) > 0 {
 		all = append(all, secret("etcd-tls", SecretEtcd))
 	}
@@ -149,6 +150,8 @@ func arguments(o Options) []string {
 		"--tls-cert-file=" + servingDir + "/" + corev1.TLSCertKey,
 		"--tls-private-key-file=" + servingDir + "/" + corev1.TLSPrivateKeyKey,
 		"--client-ca-file=" + servingDir + "/" + keyCACert,
+		"--cluster-signing-cert-file=" + caDir + "/" + corev1.TLSCertKey,
+		"--cluster-signing-key-file=" + caDir + "/" + corev1.TLSPrivateKeyKey,
 		"--service-account-signing-key-file=" + keysDir + "/" + keyServiceKey,
 		"--service-account-key-file=" + keysDir + "/" + keyServiceKey,
 		"--service-account-issuer=" + issuer,

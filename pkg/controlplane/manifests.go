@@ -133,9 +133,6 @@ func claim(o Options) *corev1.PersistentVolumeClaim {
 func checksum(secrets []corev1.Secret) string {
 	sum := sha256.New()
 	for _, s := range secrets {
-		if s.Name == SecretCA {
-			continue // not mounted
-		}
 		for _, key := range slices.Sorted(maps.Keys(s.Data)) {
 			fmt.Fprintf(sum, "%s %s %d ", s.Name, key, len(s.Data[key]))
 			sum.Write(s.Data[key])

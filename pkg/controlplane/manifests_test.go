@@ -93,22 +93,39 @@ func TestArgumentsNameMountedFiles(t *testing.T) {
 	}
 }
 
-func TestAuthorityKeyIsMountedNowhere(t *testing.T) {
-	for _, v := range volumes(validated(t, nil)) {
-		if v.Secret != nil && v.Secret.SecretName == SecretCA {
-			t.Errorf("volume %s mounts the authority's key", v.Name)
+// A CertificateSigningRequest that is approved is signed by the authority that the API trusts.
+func TestSigningAuthorityIsTheClientsAuthority(t *testing.T) {
+	o := validated(t, nil)
+	pod, secrets := podSpec(o), secrets(o, fixedCredentials())
+	file := func(flag string) string {
+		for _, arg := range pod.Containers[0].Args {
+			if path, ok := strings.CutPrefix(arg, flag+"="); ok {
+				for _, m := range pod.Containers[0].VolumeMounts {
+					for _, v := range pod.Volumes {
+						for _, s := range secrets {
+							if v.Name == m.Name && v.Secret != nil && v.Secret.SecretName == s.Name && filepath.Dir(path) == m.MountPath {
+								return string(s.Data[filepath.Base(path)])
+							}
+						}
+					}
+				}
+			}
 		}
+		return "no such file"
+	}
+	got := []string{file("--client-ca-file"), file("--cluster-signing-cert-file"), file("--cluster-signing-key-file")}
+	if diff := cmp.Diff([]string{"ca-cert", "ca-cert", "ca-key"}, got); diff != "" {
+		t.Errorf("what the flags name (-want +got):\n%s", diff)
 	}
 }
 
 func TestChecksumFollowsWhatIsMounted(t *testing.T) {
 	o := validated(t, nil)
 	before := checksum(secrets(o, fixedCredentials()))
-	c := fixedCredentials()
-	c.CAKey = []byte("other")
-	if checksum(secrets(o, c)) != before {
-		t.Error("the authority's key is not mounted, and changed the checksum")
+	if checksum(secrets(o, fixedCredentials())) != before {
+		t.Error("the same Secrets gave another checksum")
 	}
+	c := fixedCredentials()
 	c.ServingCert = []byte("other")
 	if checksum(secrets(o, c)) == before {
 		t.Error("another serving certificate left the checksum as it was")

@@ -9,7 +9,7 @@ const (
 	Namespace     = federation.SystemNamespace
 	Name          = "federation-apiserver" // Service, Deployment, ServiceAccount and container
 	ClaimName     = "federation-apiserver-etcd-claim"
-	SecretCA      = "federation-apiserver-ca"       // the authority with its key; mounted nowhere
+	SecretCA      = "federation-apiserver-ca"       // the authority with its key, which signs CertificateSigningRequests
 	SecretServing = "federation-apiserver-serving"  // the API's certificate and key, and the authority's certificate
 	SecretKeys    = "federation-apiserver-keys"     // the key of service-account tokens, and the one of Secrets at rest
 	SecretEtcd    = "federation-apiserver-etcd-tls" // client certificate for an external etcd

@@ -12,6 +12,9 @@ const (
 	InfoFederation = "federationID" // UID of the federation API's kube-system namespace: tells two of one name apart
 )
 
+// ControllersLease is the Lease in SystemNamespace of the federation API whose holder runs the federation's controllers.
+const ControllersLease = "federation-controllers"
+
 // Labels and annotations on members' objects.
 const (
 	// LabelFederation on an object in a member names the federation that manages it. It is what the control plane
