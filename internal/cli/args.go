@@ -18,6 +18,19 @@ func oneName(what string) cobra.PositionalArgs {
 	}
 }
 
+// chooseCommand is what a command does that only holds others: show its help, or say that there is no such command.
+func chooseCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	cmd.SuggestionsMinimumDistance = 2 // cobra sets it in its own search alone
+	suggestion := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		suggestion = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s\nSee '%s --help' for usage", args[0], cmd.CommandPath(), suggestion, cmd.CommandPath())
+}
+
 // noArgs wants no argument.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) != 0 {

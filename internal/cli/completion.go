@@ -20,6 +20,7 @@ func newCompletion(s Streams) *cobra.Command {
 		Use:       "completion bash|zsh|fish|powershell",
 		Short:     "Print a completion script for your shell",
 		Long:      completionLong,
+		Example:   "  source <(kubefed completion bash)",
 		ValidArgs: []string{"bash", "zsh", "fish", "powershell"},
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {

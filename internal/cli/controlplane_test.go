@@ -61,21 +61,23 @@ func TestWrongCommandLines(t *testing.T) {
 		line, want string
 		code       int
 	}{
-		{"init fellowship --dns-zone-name=example.com", "--host-cluster-context is required", ExitFailed},
+		{"init fellowship --dns-zone-name=example.com", "--host-cluster-context is required", ExitUsage},
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=moria", "--host-cluster-context=moria: no such context in the kubeconfig; there are: rivendell", ExitFailed},
-		{"init fellowship --dns-zone-name=a..b --host-cluster-context=rivendell", "--dns-zone-name=a..b", ExitFailed},
-		{"init Fellow_ship --dns-zone-name=example.com --host-cluster-context=rivendell", `federation name "Fellow_ship"`, ExitFailed},
+		{"init fellowship --dns-zone-name=a..b --host-cluster-context=rivendell", "--dns-zone-name=a..b", ExitUsage},
+		{"init Fellow_ship --dns-zone-name=example.com --host-cluster-context=rivendell", `federation name "Fellow_ship"`, ExitUsage},
 		{"init", "wants one federation name", ExitUsage},
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell", "does not answer", ExitFailed},
-		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --dry-run=server", "--dry-run=server: use client", ExitFailed},
-		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell -o yaml", "goes with --dry-run=client", ExitFailed},
-		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --node-selector=ssd", "write key=value", ExitFailed},
-		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --etcd-servers=https://e:2379 --etcd-cafile=/none", "--etcd-cafile: open /none", ExitFailed},
-		{"deinit fellowship", "--host-cluster-context is required", ExitFailed},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --dry-run=server", "--dry-run=server: use client", ExitUsage},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell -o yaml", "goes with --dry-run=client", ExitUsage},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --node-selector=ssd", "write key=value", ExitUsage},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --etcd-servers=https://e:2379 --etcd-cafile=/none", "--etcd-cafile: open /none", ExitUsage},
+		{"deinit fellowship", "--host-cluster-context is required", ExitUsage},
 		{"deinit fellowship --host-cluster-context=moria", "there are: rivendell", ExitFailed},
 		{"status -o xml", "use json or yaml", ExitUsage},
 		{"status --context=rivendell", "is the control plane up?", ExitFailed},
 		{"completion tcsh", "use bash, zsh, fish or powershell", ExitUsage},
+		{"joyn gondor", "unknown command \"joyn\" for \"kubefed\"; did you mean join?\nSee 'kubefed --help' for usage", ExitFailed},
+		{"join gondor --hots=x", "unknown flag: --hots\nSee 'kubefed join --help' for usage", ExitFailed},
 	} {
 		t.Run(test.line, func(t *testing.T) {
 			code, out, errs := typed(t, strings.Fields(test.line)...)

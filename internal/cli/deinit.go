@@ -49,7 +49,7 @@ func newDeinit(s Streams) *cobra.Command {
 
 func runDeinit(ctx context.Context, f *deinitFlags, s Streams) error {
 	if f.hostContext == "" {
-		return errors.New("--host-cluster-context is required: the kubeconfig context of the cluster that runs the control plane")
+		return &ExitError{ExitUsage, errors.New("--host-cluster-context is required: the kubeconfig context of the cluster that runs the control plane")}
 	}
 	access := kubeconfigAccess(f.kubeconfig)
 	hostConfig, err := contextConfig(access, "host-cluster-context", f.hostContext)
@@ -72,26 +72,26 @@ func runDeinit(ctx context.Context, f *deinitFlags, s Streams) error {
 }
 
 func printDeinit(f *deinitFlags, r controlplane.Removal, s Streams) {
-	progress := progressTo(s)
+	note := noteTo(s)
 	if r.Found {
 		fmt.Fprintf(s.Out, "Federation %q removed.\n", f.Name)
 	} else {
 		fmt.Fprintf(s.Out, "Federation %q is not in host cluster %q: nothing to remove there.\n", f.Name, f.hostContext)
 	}
 	if r.Context {
-		progress("Context %q was removed from the kubeconfig.", f.Name)
+		note("Context %q was removed from the kubeconfig.", f.Name)
 	}
 	if r.WasCurrent {
-		progress("It was the current context; choose another with kubectl config use-context.")
+		note("It was the current context; choose another with kubectl config use-context.")
 	}
 	if r.NamespaceKept != "" {
-		progress("Namespace %s of host cluster %s stays, for it also holds: %s", controlplane.Namespace, f.hostContext, r.NamespaceKept)
+		note("Namespace %s of host cluster %s stays, for it also holds: %s", controlplane.Namespace, f.hostContext, r.NamespaceKept)
 	}
 	if r.Unknown != "" {
-		progress("Which clusters were joined is not known (%s).", r.Unknown)
+		note("Which clusters were joined is not known (%s).", r.Unknown)
 	}
 	if len(r.Members) > 0 || r.Unknown != "" {
-		progress("In member clusters%s stay: the objects with label %s=%s, and namespace %s with the federation's service account and role.",
+		note("In member clusters%s stay: the objects with label %s=%s, and namespace %s with the federation's service account and role.",
 			ofMembers(r.Members), federation.LabelFederation, f.Name, federation.SystemNamespace)
 	}
 }

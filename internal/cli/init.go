@@ -92,7 +92,7 @@ func newInit(s Streams) *cobra.Command {
 func runInit(ctx context.Context, f *initFlags, s Streams, again string) error {
 	o, err := f.options()
 	if err != nil {
-		return err
+		return &ExitError{Code: ExitUsage, Err: err}
 	}
 	access := kubeconfigAccess(f.kubeconfig)
 	hostConfig, err := contextConfig(access, "host-cluster-context", o.HostContext)
@@ -193,21 +193,21 @@ func printManifests(o controlplane.Options, credentials controlplane.Credentials
 }
 
 func printInit(o controlplane.Options, r controlplane.Result, access clientcmd.ConfigAccess, s Streams) {
-	progress := progressTo(s)
+	note := noteTo(s)
 	switch {
 	case r.Fresh:
 		fmt.Fprintf(s.Out, "Federation %q created.\n", o.Name)
-		progress("Its API is at %s; next: kubectl config use-context %s", r.Endpoint.Server, o.Name)
+		note("Its API is at %s; next: kubectl config use-context %s", r.Endpoint.Server, o.Name)
 	case r.Changes > 0:
 		fmt.Fprintf(s.Out, "Federation %q updated.\n", o.Name)
 	default:
 		fmt.Fprintf(s.Out, "Federation %q unchanged.\n", o.Name)
 	}
 	if r.Endpoint.PortForward != 0 {
-		progress("To reach its API, keep this running:\n  %s", portForward(o.HostContext, r.Endpoint.PortForward))
+		note("To reach its API, keep this running:\n  %s", portForward(o.HostContext, r.Endpoint.PortForward))
 	}
 	if config, err := access.GetStartingConfig(); err == nil && r.Fresh && config.CurrentContext == "" {
-		progress("The kubeconfig has no current context yet.")
+		note("The kubeconfig has no current context yet.")
 	}
 }
 

@@ -48,8 +48,3 @@ func completeContexts(cmd *cobra.Command, _ []string, _ string) ([]string, cobra
 	}
 	return slices.Sorted(maps.Keys(config.Contexts)), cobra.ShellCompDirectiveNoFileComp
 }
-
-// progressTo prints lines about what is being done.
-func progressTo(s Streams) func(format string, args ...any) {
-	return func(format string, args ...any) { fmt.Fprintf(s.Err, format+"\n", args...) }
-}

@@ -21,6 +21,9 @@ func newPlaygroundCommand(s Streams) *cobra.Command {
 
 Each cluster is a real Kubernetes control plane in one process. Its nodes run this project's own images as local
 processes and simulate all others. All state is in one folder; nothing is left after "kubefed playground down".`,
+		Example: "  kubefed playground up\n  kubefed playground status\n  kubefed playground down",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    chooseCommand,
 	}
 	command.PersistentFlags().StringVar(&dir, "dir", "", "folder for everything the clusters keep (default: kubefed/playground in the user's cache folder)")
 	command.AddCommand(
@@ -40,7 +43,7 @@ func openPlayground(s Streams, dir string) (playground.Playground, error) {
 	} else {
 		dir, err = filepath.Abs(dir)
 	}
-	return playground.Playground{Dir: dir, Progress: s.Err}, err
+	return playground.Playground{Dir: dir, Progress: progressWriter(s)}, err
 }
 
 func newPlaygroundUpCommand(s Streams, dir *string) *cobra.Command {
@@ -51,7 +54,7 @@ func newPlaygroundUpCommand(s Streams, dir *string) *cobra.Command {
 		Short: "Start the clusters that do not run yet",
 		Example: `  kubefed playground up
   kubefed playground up --clusters gondor=aws/us-east-1/us-east-1a,us-east-1b,rohan=gcp/europe-west1,shire=on-premises/shire`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := openPlayground(s, *dir)
 			if err != nil {
@@ -89,16 +92,17 @@ func printPlaygroundReady(ctx context.Context, s Streams, p playground.Playgroun
 			members = append(members, c.Name)
 		}
 	}
-	fmt.Fprintf(s.Err, "next: kubefed init fellowship --host-cluster-context=%s --dns-zone-name=example.com\n", host)
+	noteTo(s)("next: kubefed init fellowship --host-cluster-context=%s --dns-zone-name=example.com", host)
 	_, err = fmt.Fprintf(s.Out, "Playground is up: host cluster %s, member clusters %s.\n", host, strings.Join(members, ", "))
 	return err
 }
 
 func newPlaygroundDownCommand(s Streams, dir *string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "down",
-		Short: "End all clusters and remove everything they left",
-		Args:  cobra.NoArgs,
+		Use:     "down",
+		Short:   "End all clusters and remove everything they left",
+		Example: "  kubefed playground down",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := openPlayground(s, *dir)
 			if err != nil {
@@ -118,9 +122,10 @@ func newPlaygroundDownCommand(s Streams, dir *string) *cobra.Command {
 
 func newPlaygroundKillCommand(s Streams, dir *string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "kill NAME",
-		Short: "End one cluster at once with all its pods, as a power cut would",
-		Args:  cobra.ExactArgs(1),
+		Use:     "kill NAME",
+		Short:   "End one cluster at once with all its pods, as a power cut would",
+		Example: "  kubefed playground kill gondor",
+		Args:    oneName("cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := openPlayground(s, *dir)
 			if err != nil {
@@ -133,9 +138,10 @@ func newPlaygroundKillCommand(s Streams, dir *string) *cobra.Command {
 
 func newPlaygroundStartCommand(s Streams, dir *string) *cobra.Command {
 	return &cobra.Command{
-		Use:   "start NAME",
-		Short: "Bring back a killed cluster with its data, at the same address",
-		Args:  cobra.ExactArgs(1),
+		Use:     "start NAME",
+		Short:   "Bring back a killed cluster with its data, at the same address",
+		Example: "  kubefed playground start gondor",
+		Args:    oneName("cluster"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := openPlayground(s, *dir)
 			if err != nil {

@@ -16,10 +16,11 @@ import (
 func newPlaygroundStatusCommand(s Streams, dir *string) *cobra.Command {
 	var format string
 	command := &cobra.Command{
-		Use:   "status",
-		Short: "Show the clusters and whether they run",
-		Long:  "Show the clusters and whether they run. The exit code is 2 where one does not.",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "Show the clusters and whether they run",
+		Long:    "Show the clusters and whether they run. The exit code is 3 where one does not.",
+		Example: "  kubefed playground status\n  kubefed playground status -o wide",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := openPlayground(s, *dir)
 			if err != nil {
@@ -34,7 +35,7 @@ func newPlaygroundStatusCommand(s Streams, dir *string) *cobra.Command {
 			}
 			for _, c := range status.Clusters {
 				if c.State != playground.Running {
-					return &ExitError{Code: ExitUsage, Err: fmt.Errorf("cluster %s does not run: `kubefed playground up` starts it", c.Name)}
+					return &ExitError{Code: ExitDegraded, Err: fmt.Errorf("cluster %s does not run: `kubefed playground up` starts it", c.Name)}
 				}
 			}
 			return nil

@@ -24,8 +24,9 @@ func TestPlaygroundRefusesBadInput(t *testing.T) {
 		{"host with a bad name", `cluster name "a b"`, []string{"up", "--host=a b"}, ExitFailed},
 		{"status of none", "start one with `kubefed playground up`", []string{"status"}, ExitFailed},
 		{"kill in none", "there is no playground", []string{"kill", "gondor"}, ExitFailed},
-		{"start without a name", "accepts 1 arg", []string{"start"}, ExitFailed},
-		{"up with an argument", "unknown command", []string{"up", "gondor"}, ExitFailed},
+		{"start without a name", "wants one cluster name", []string{"start"}, ExitUsage},
+		{"up with an argument", "takes no arguments", []string{"up", "gondor"}, ExitUsage},
+		{"unknown command", `unknown command "ups" for "kubefed playground"; did you mean up?`, []string{"ups"}, ExitFailed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			home := t.TempDir()

@@ -23,8 +23,10 @@ type Streams struct {
 // Exit codes of kubefed.
 const (
 	ExitOK     = 0
-	ExitFailed = 1 // the command did not do what was asked
-	ExitUsage  = 2 // reserved for answers that scripts gate on, and for wrong flags
+	ExitFailed = 1 // the command did not do what was asked; also unknown commands and flags, as with kubectl
+	ExitUsage  = 2 // an argument or a flag's value is wrong; nothing was tried
+	// ExitDegraded: what was asked about answers, but is not as it should be.
+	ExitDegraded = 3
 )
 
 // ExitError carries an exit code other than ExitFailed.
@@ -55,14 +57,33 @@ func Main(args []string, s Streams) int {
 	return ExitFailed
 }
 
+const rootLong = `Make many Kubernetes clusters behave like one.
+
+A federation is a Kubernetes API of its own. What kubectl creates there runs in the clusters that have joined it.`
+
+const rootExample = `  # Local clusters to try it on
+  kubefed playground up
+
+  # A federation, its first member, and how it is
+  kubefed init fellowship --host-cluster-context=rivendell --dns-zone-name=example.com
+  kubefed join gondor --host-cluster-context=rivendell
+  kubefed status`
+
 // NewRoot builds the command tree.
 func NewRoot(s Streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "kubefed",
 		Short:         "Make many Kubernetes clusters behave like one",
+		Long:          rootLong,
+		Example:       rootExample,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          chooseCommand,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nSee '%s --help' for usage", err, cmd.CommandPath())
+	})
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)

@@ -9,9 +9,6 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// ExitDegraded is the exit code of `kubefed status` where the federation answers but is not as it should be.
-const ExitDegraded = 3
-
 const statusLong = `Show on one page how a federation is: its control plane, its members, the objects that are not where they should be,
 copies still to be removed from members that were away (tombstones), and the latest warnings.
 

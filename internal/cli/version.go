@@ -62,7 +62,7 @@ func runVersion(ctx context.Context, f *versionFlags, s Streams) error {
 		fmt.Fprintf(s.Out, "federation %s\n", v.Server.GitVersion)
 	}
 	if v.Error != "" {
-		progressTo(s)("federation: not known: %s", v.Error)
+		noteTo(s)("federation: not known: %s", v.Error)
 	}
 	return nil
 }
