@@ -135,14 +135,12 @@ func TestControlPlaneKilled(t *testing.T) {
 // changes nothing in members.
 func TestRestartWritesNothing(t *testing.T) {
 	ns := namespace(t, "restart")
-	for i := range 5 {
-		apply(t, federationName, into(ns, strings.ReplaceAll(webDeployment, "web", fmt.Sprintf("web-%d", i))))
-		kubectl(t, "create", "configmap", fmt.Sprintf("c-%d", i), "-n", ns, "--from-literal=v=1")
-	}
-	synced(t, ns, 60*time.Second)
-	for i := range 5 {
-		kubectl(t, "rollout", "status", "-n", ns, fmt.Sprintf("deployment/web-%d", i), "--timeout=60s")
-	}
+	kubectl(t, "create", "configmap", "c", "-n", ns, "--from-literal=v=1")
+	apply(t, federationName, into(ns, everyKind))
+	kubectl(t, "apply", "-n", ns, "-f", "testdata/online-boutique/kubernetes-manifests.yaml")
+	synced(t, ns, 90*time.Second)
+	kubectl(t, "wait", "-n", ns, "deployment", "--all", "--for=condition=Available", "--timeout=90s")
+	kubectl(t, "wait", "-n", ns, "job/sums", "--for=condition=Complete", "--timeout=60s")
 	federation.still(t)
 	before := versions(t, ns)
 	if err := syscall.Kill(controlPlane(t), syscall.SIGKILL); err != nil {
@@ -161,6 +159,9 @@ func TestRestartWritesNothing(t *testing.T) {
 	if after := versions(t, ns); after != before {
 		t.Errorf("resource versions changed:\nbefore:\n%s\nafter:\n%s", before, after)
 	}
+	if n := federation.metric(t, "kubefed_sync_member_writes_total", ""); n != 0 {
+		t.Errorf("the restarted control plane sent %v writes to members", n)
+	}
 	for resource, n := range federation.writes(t) {
 		for _, kind := range []string{"deployments", "configmaps", "placementdecisions", "clusters", "tombstones", "namespaces"} {
 			if strings.Contains(resource, kind) {
@@ -175,7 +176,7 @@ func versions(t *testing.T, ns string) string {
 	t.Helper()
 	var b strings.Builder
 	for _, context := range append([]string{federationName}, members...) {
-		kinds := "configmaps,deployments"
+		kinds := "configmaps,deployments,statefulsets,daemonsets,jobs,services,serviceaccounts,persistentvolumeclaims"
 		if context == federationName {
 			kinds += ",placementdecisions"
 		}

@@ -8,10 +8,8 @@ import (
 	"time"
 )
 
-// TestStatus: what members report is read on the federation as on any cluster, by kubectl's own waiting commands.
-func TestStatus(t *testing.T) {
-	ns := namespace(t, "status")
-	apply(t, federationName, into(ns, `
+// everyKind has one object of each kind whose status is folded in a way of its own.
+const everyKind = `
 apiVersion: batch/v1
 kind: Job
 metadata: {name: sums}
@@ -56,7 +54,12 @@ apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {name: data}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
-`))
+`
+
+// TestStatus: what members report is read on the federation as on any cluster, by kubectl's own waiting commands.
+func TestStatus(t *testing.T) {
+	ns := namespace(t, "status")
+	apply(t, federationName, into(ns, everyKind))
 	synced(t, ns, 60*time.Second)
 	t.Run("Job", func(t *testing.T) {
 		kubectl(t, "wait", "-n", ns, "job/sums", "--for=condition=Complete", "--timeout=60s")

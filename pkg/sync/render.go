@@ -107,6 +107,12 @@ func withoutJobSelector(out map[string]any) map[string]any {
 	for _, label := range jobLabels {
 		out = without(out, []string{"spec", "template", "metadata", "labels", label})
 	}
+	// An empty map that is applied owns all that the member puts into it.
+	for _, path := range [][]string{{"spec", "template", "metadata", "labels"}, {"spec", "template", "metadata"}} {
+		if m := nested(out, path...); m != nil && len(m) == 0 {
+			out = without(out, path)
+		}
+	}
 	return out
 }
 

@@ -76,6 +76,13 @@ func TestRender(t *testing.T) {
 		want: `{apiVersion: batch/v1, kind: Job, metadata: {name: sums, labels: {federation.kubefed.dev/federation: f},
   annotations: {federation.kubefed.dev/origin-uid: u1}}, spec: {parallelism: 2, completions: 4, template: {metadata: {labels: {app: sums}}, spec: {}}}}`,
 	}, {
+		name: "a Job without labels of its own gets none",
+		in: `{apiVersion: batch/v1, kind: Job, metadata: {name: sums, uid: u1}, spec: {selector: {matchLabels: {batch.kubernetes.io/controller-uid: u1}},
+  template: {metadata: {labels: {controller-uid: u1, job-name: sums}}, spec: {}}}}`,
+		r: Rendering{Federation: "f"},
+		want: `{apiVersion: batch/v1, kind: Job, metadata: {name: sums, labels: {federation.kubefed.dev/federation: f},
+  annotations: {federation.kubefed.dev/origin-uid: u1}}, spec: {template: {spec: {}}}}`,
+	}, {
 		name: "a Job with a selector of its own keeps it",
 		in:   `{apiVersion: batch/v1, kind: Job, metadata: {name: sums, uid: u1}, spec: {manualSelector: true, selector: {matchLabels: {a: b}}}}`,
 		r:    Rendering{Federation: "f"},
