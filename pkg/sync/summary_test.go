@@ -1,0 +1,141 @@
+package sync
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"pgregory.net/rapid"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+func deploymentReading(shares map[string]int32) reading {
+	in := reading{complete: true, kind: kind.Kind{
+		GroupVersionKind: schema.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"}, Namespaced: true, Rule: kind.RuleOf(deployments),
+	}}
+	in.object = &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "uid": "u1", "generation": int64(1)},
+	}}
+	in.decision = &federation.PlacementDecision{ObjectMeta: metav1.ObjectMeta{Generation: 2}}
+	in.decision.Spec.Object.UID = "u1"
+	for _, name := range []string{"gondor", "rohan", "shire"} {
+		if n, ok := shares[name]; ok {
+			in.decision.Spec.Clusters = append(in.decision.Spec.Clusters, federation.ClusterPlacement{Name: name, Replicas: int32p(n)})
+		}
+	}
+	return in
+}
+
+// held is the evidence of a ready cluster that holds its share.
+func held(name string, share, ready int64) evidence {
+	c := &Copy{OriginUID: "u1", Replicas: share, Status: map[string]any{"observedGeneration": int64(1), "replicas": share, "readyReplicas": ready}}
+	c.Generation = 1
+	return evidence{name: name, placed: true, placement: federation.ClusterPlacement{Name: name, Replicas: int32p(int32(share))}, joined: true, ready: true,
+		seen: sighting{known: true, decided: true, copy: c, outcome: outcome{State: federation.StateSynced, uid: "c"}}}
+}
+
+func TestSummarize(t *testing.T) {
+	three := int32p(3)
+	for _, test := range []struct {
+		name     string
+		shares   map[string]int32
+		evidence []evidence
+		where    string
+		states   []federation.ClusterState
+		rest     bool
+		reason   string
+	}{{
+		name: "at rest", shares: map[string]int32{"gondor": 3, "rohan": 3},
+		evidence: []evidence{held("gondor", 3, 3), held("rohan", 3, 3)},
+		where:    "gondor 3/3, rohan 3/3", rest: true, reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: three}, {Name: "rohan", State: "Synced", ReadyReplicas: three}},
+	}, {
+		name: "a rollout in progress is not at rest", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{held("gondor", 3, 1)},
+		where:    "gondor 1/3", reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: int32p(1)}},
+	}, {
+		name: "a cluster that was not dealt with yet is pending", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{{name: "gondor", placed: true, joined: true, ready: true, seen: sighting{known: true}}},
+		where:    "gondor (Pending)", reason: federation.StatePending,
+		states: []federation.ClusterState{{Name: "gondor", State: "Pending"}},
+	}, {
+		name: "a dead cluster keeps what was recorded of it, and holds nothing up", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{{name: "gondor", placed: true, joined: true, recorded: &federation.ClusterState{Name: "gondor", State: "Synced", ReadyReplicas: three}}},
+		where:    "gondor 3/3", rest: true, reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: three}},
+	}, {
+		name: "a dead cluster that never got it waits", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{{name: "gondor", placed: true, joined: true}},
+		where:    "gondor (Waiting)", rest: true, reason: federation.StateWaiting,
+		states: []federation.ClusterState{{Name: "gondor", State: "Waiting", Message: "the cluster is not ready; it gets the object when it is"}},
+	}, {
+		name: "a dropped cluster stays until its copy is gone", shares: map[string]int32{"rohan": 3},
+		evidence: []evidence{func() evidence { e := held("gondor", 3, 3); e.placed = false; return e }(), held("rohan", 3, 3)},
+		where:    "gondor (Deleting), rohan 3/3", reason: federation.StateDeleting,
+		states: []federation.ClusterState{{Name: "gondor", State: "Deleting"}, {Name: "rohan", State: "Synced", ReadyReplicas: three}},
+	}, {
+		name: "a cluster that left is not mentioned", shares: map[string]int32{"rohan": 3},
+		evidence: []evidence{{name: "gondor", recorded: &federation.ClusterState{Name: "gondor", State: "Synced"}}, held("rohan", 3, 3)},
+		where:    "rohan 3/3", rest: true, reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "rohan", State: "Synced", ReadyReplicas: three}},
+	}} {
+		t.Run(test.name, func(t *testing.T) {
+			s := summarize(deploymentReading(test.shares), test.evidence)
+			if diff := cmp.Diff(test.states, s.decision.Clusters); diff != "" {
+				t.Errorf("states (-want +got):\n%s", diff)
+			}
+			if s.decision.Where != test.where || s.rest != test.rest {
+				t.Errorf("where %q, at rest %v; want %q, %v", s.decision.Where, s.rest, test.where, test.rest)
+			}
+			if got := s.decision.Conditions[0].Reason; got != test.reason {
+				t.Errorf("reason %s, want %s", got, test.reason)
+			}
+		})
+	}
+}
+
+// TestSummarizeSettles: summing up anew what was just written down changes nothing, whatever the evidence.
+func TestSummarizeSettles(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shares := map[string]int32{}
+		var list []evidence
+		for _, name := range []string{"gondor", "rohan", "shire"} {
+			n := rapid.Int64Range(0, 4).Draw(t, "share")
+			e := held(name, n, rapid.Int64Range(0, n).Draw(t, "ready"))
+			e.joined = rapid.Bool().Draw(t, "joined")
+			e.ready = rapid.Bool().Draw(t, "alive")
+			e.placed = rapid.Bool().Draw(t, "placed")
+			e.seen.outcome.State = rapid.SampledFrom([]string{"Synced", "Failed", "Conflict", "Waiting"}).Draw(t, "state")
+			switch rapid.IntRange(0, 3).Draw(t, "sight") {
+			case 0:
+				e.seen = sighting{}
+			case 1:
+				e.seen.copy, e.seen.outcome.uid = nil, ""
+			}
+			if e.placed {
+				shares[name] = int32(n)
+			}
+			list = append(list, e)
+		}
+		in := deploymentReading(shares)
+		first := summarize(in, list)
+		in.decision.Status = first.decision
+		for i := range list {
+			list[i].recorded = nil
+			for j := range first.decision.Clusters {
+				if first.decision.Clusters[j].Name == list[i].name {
+					list[i].recorded = &first.decision.Clusters[j]
+				}
+			}
+		}
+		second := summarize(in, list)
+		if diff := cmp.Diff(first.decision, second.decision); diff != "" {
+			t.Errorf("summing up again changed it (-first +second):\n%s", diff)
+		}
+	})
+}
