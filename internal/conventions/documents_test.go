@@ -21,13 +21,13 @@ func TestDocumentedFlags(t *testing.T) {
 				continue
 			}
 			cmd, rest, err := cli.NewRoot(cli.Streams{In: strings.NewReader(""), Out: &strings.Builder{}, Err: &strings.Builder{}}).Find(words[1:])
-			if err == nil && cmd.HasParent() {
+			if err == nil && !cmd.HasSubCommands() {
 				if err = cmd.ParseFlags(rest); err == nil {
 					err = cmd.ValidateArgs(cmd.Flags().Args())
 				}
 			}
-			if err != nil || !cmd.HasParent() {
-				t.Errorf("%s: %q: %v", path, command, err)
+			if err != nil || cmd.HasSubCommands() {
+				t.Errorf("%s: %q is no command: %v", path, command, err)
 			}
 		}
 	}
