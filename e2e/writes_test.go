@@ -108,6 +108,9 @@ func TestWritesPerDeployment(t *testing.T) {
 	if total > 5*n {
 		t.Errorf("%d writes for %d Deployments, want at most %d", total, n, 5*n)
 	}
+	if federation.metric(t, "kubefed_sync_propagation_seconds_count", "") == 0 {
+		t.Error("the time from write to member was not measured")
+	}
 	for key := range counts {
 		if strings.HasSuffix(key, " 409") {
 			t.Errorf("conflicts: %s", key)

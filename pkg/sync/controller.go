@@ -173,28 +173,21 @@ func statusOnly(before, after *unstructured.Unstructured) bool {
 		equality.Semantic.DeepEqual(nested(before.Object, "metadata", "annotations"), nested(after.Object, "metadata", "annotations"))
 }
 
-// spread has a key looked at in every member that may be concerned.
+// spread has a key looked at in every member that has or had to do with it: that dealt with it before, or that a decision
+// or a tombstone names.
 func (c *Controller) spread(key Key) {
+	var d *federation.PlacementDecision
+	if k, ok := c.view.catalog.Lookup(key.GroupKind); ok {
+		// What can't be read now is there when the decision's own event comes.
+		d, _ = c.view.decision(context.Background(), k.DecisionKey(key.Namespace, key.Name))
+	}
 	for _, m := range c.all() {
-		if c.concerns(m, key) {
+		s := m.see(key)
+		if s.decided || s.copy != nil || d != nil && names(d, m.Name) || len(c.view.buriedIn(key, m.Name)) > 0 {
 			m.enqueue(key)
 		}
 	}
 	c.folder.enqueue(key)
-}
-
-// concerns says whether a member has or had to do with a key: it dealt with it before, or a decision or a tombstone
-// names it.
-func (c *Controller) concerns(m *member, key Key) bool {
-	if s := m.see(key); s.decided || s.copy != nil || len(c.view.buriedIn(key, m.Name)) > 0 {
-		return true
-	}
-	k, ok := c.view.catalog.Lookup(key.GroupKind)
-	if !ok {
-		return false
-	}
-	d, err := c.view.decision(m.ctx, k.DecisionKey(key.Namespace, key.Name))
-	return err == nil && d != nil && names(d, m.Name)
 }
 
 func names(d *federation.PlacementDecision, cluster string) bool {

@@ -65,8 +65,11 @@ func (f *folder) reviewFinalizing() {
 func (f *folder) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
 	v := f.controller.view
 	in, err := v.read(ctx, key, "")
-	if err != nil || !in.complete {
-		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, err
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !in.complete {
+		return reconcile.Result{RequeueAfter: 100 * time.Millisecond}, nil
 	}
 	if err := f.settleTombstones(ctx, key); err != nil {
 		return reconcile.Result{}, err

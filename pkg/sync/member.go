@@ -210,8 +210,11 @@ func (m *member) forget(key Key) {
 // Reconcile makes one object true in this member.
 func (m *member) Reconcile(ctx context.Context, key Key) (reconcile.Result, error) {
 	in, err := m.view.read(ctx, key, m.Name)
-	if err != nil || !in.complete {
-		return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, err
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !in.complete {
+		return reconcile.Result{RequeueAfter: 50 * time.Millisecond}, nil
 	}
 	if in.wish.Verb == Leave && len(in.wish.Buried) == 0 {
 		m.forget(key)

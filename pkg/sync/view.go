@@ -46,13 +46,16 @@ type reading struct {
 
 // read gathers what is known of a key and decides on it for a cluster.
 func (v *view) read(ctx context.Context, key Key, cluster string) (reading, error) {
-	if !v.catalog.Synced() || !v.synced() {
+	if !v.synced() {
 		return reading{}, nil
 	}
 	r := reading{complete: true}
 	var err error
 	known := true
-	if r.kind, known = v.catalog.Lookup(key.GroupKind); known {
+	if r.kind, known = v.catalog.Lookup(key.GroupKind); !known && !v.catalog.Synced() {
+		return reading{}, nil
+	} else if known {
+		// Kind by kind, so that one whose objects can't be listed holds up no other.
 		if !v.catalog.KindSynced(key.GroupKind) {
 			return reading{}, nil
 		}
