@@ -33,37 +33,22 @@ import (
 	"k8s.io/utils/ptr"
 
 	"kubefed.dev/kubefed/internal/pki"
+	"kubefed.dev/kubefed/internal/testprogram"
 )
-
-// builtProgram finds a program of this project.
-func builtProgram(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		path, err = exec.LookPath(name)
-	}
-	if err != nil {
-		t.Fatalf("no program %s in bin or on PATH: run make build", name)
-	}
-	return path
-}
 
 // clusterProcess is a local cluster that runs the demo web server.
 type clusterProcess struct {
-	args   []string
-	cmd    *exec.Cmd
-	dir    string
-	client kubernetes.Interface
+	process *testprogram.Process
+	args    []string
+	dir     string
+	client  kubernetes.Interface
 }
 
 func startCluster(t *testing.T) *clusterProcess {
 	t.Helper()
 	dir := t.TempDir()
 	images := filepath.Join(dir, "images.json")
-	table, _ := json.Marshal(map[string]string{"kubefed.dev/demo-web": builtProgram(t, "demo-web")}) // strings alone
+	table, _ := json.Marshal(map[string]string{"kubefed.dev/demo-web": testprogram.Find(t, "demo-web")}) // strings alone
 	if err := os.WriteFile(images, table, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -85,16 +70,7 @@ func startCluster(t *testing.T) *clusterProcess {
 
 func (c *clusterProcess) start(t *testing.T) {
 	t.Helper()
-	c.cmd = exec.Command(builtProgram(t, "local-cluster"), c.args...)
-	output, err := os.Create(filepath.Join(filepath.Dir(c.dir), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer output.Close()
-	c.cmd.Stdout, c.cmd.Stderr = output, output
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	c.process = testprogram.Start(t, filepath.Join(filepath.Dir(c.dir), "output"), "local-cluster", c.args...)
 	eventually(t, "a ready node and the default service account", func() error {
 		config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.dir, "kubeconfig"))
 		if err != nil {
@@ -115,8 +91,7 @@ func (c *clusterProcess) start(t *testing.T) {
 
 func (c *clusterProcess) end(t *testing.T, s syscall.Signal) {
 	t.Helper()
-	c.cmd.Process.Signal(s)
-	err := c.cmd.Wait()
+	err := c.process.Stop(s)
 	if s == syscall.SIGTERM && err != nil {
 		t.Errorf("the cluster ended badly: %v", err)
 	}

@@ -12,20 +12,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"kubefed.dev/kubefed/internal/testprogram"
 )
 
-// program finds a built program on PATH or in bin/.
+// program finds a built program; the playground itself then finds it on PATH.
 func program(t *testing.T, name string) string {
 	t.Helper()
-	bin, err := filepath.Abs("../../bin")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("this test runs the program %s: build it first with `make build`: %v", name, err)
-	}
+	path := testprogram.Find(t, name)
+	t.Setenv("PATH", filepath.Dir(path)+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return path
 }
 

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,72 +22,18 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"kubefed.dev/kubefed/internal/testprogram"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// program finds a program of this project.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	if path, err := filepath.Abs(filepath.Join("..", "..", "bin", name)); err == nil {
-		if _, err := os.Stat(path); err == nil {
-			return path
-		}
-	}
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%s is neither in bin/ nor on PATH: run `make build` first", name)
-	}
-	return path
-}
-
-// process is a server that the test started.
-type process struct {
-	cmd  *exec.Cmd
-	log  string
-	done chan error
-}
-
-func run(t *testing.T, log, name string, args ...string) *process {
-	t.Helper()
-	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program(t, name), args...)
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	p := &process{cmd: cmd, log: log, done: make(chan error, 1)}
-	go func() { p.done <- cmd.Wait(); out.Close(); close(p.done) }()
-	t.Cleanup(func() {
-		data, err := os.ReadFile(log)
-		if t.Failed() && err == nil {
-			t.Logf("end of %s:\n%s", filepath.Base(log), data[max(0, len(data)-3000):])
-		}
-		p.stop(syscall.SIGTERM)
-	})
-	return p
-}
-
-func (p *process) stop(signal os.Signal) {
-	_ = p.cmd.Process.Signal(signal)
-	select {
-	case <-p.done:
-	case <-time.After(20 * time.Second):
-		_ = p.cmd.Process.Kill()
-		<-p.done
-	}
-}
-
-// await waits until the server that wrote kubeconfig is ready.
-func (p *process) await(t *testing.T, kubeconfig string) *rest.Config {
+// await waits until the server that writes kubeconfig is ready.
+func connected(t *testing.T, p *testprogram.Process, kubeconfig string) *rest.Config {
 	t.Helper()
 	var config *rest.Config
 	eventually(t, 90*time.Second, func() string {
 		select {
-		case err := <-p.done:
-			t.Fatalf("%s ended: %v", p.cmd.Path, err)
+		case err := <-p.Done():
+			t.Fatalf("the server of %s ended: %v", kubeconfig, err)
 		default:
 		}
 		var err error
@@ -115,19 +59,19 @@ func (p *process) await(t *testing.T, kubeconfig string) *rest.Config {
 
 // localCluster is one real cluster.
 type localCluster struct {
-	*process
+	*testprogram.Process
 	*site
 	args []string
 	dir  string
 }
 
 func (l *localCluster) start(t *testing.T) {
-	l.process = run(t, l.dir+".log", "local-cluster", l.args...)
+	l.Process = testprogram.Start(t, l.dir+".log", "local-cluster", l.args...)
 }
 
 func (l *localCluster) ready(t *testing.T) *rest.Config {
 	t.Helper()
-	config := l.process.await(t, filepath.Join(l.dir, "kubeconfig"))
+	config := connected(t, l.Process, filepath.Join(l.dir, "kubeconfig"))
 	s, err := openSite("cluster", config)
 	if err != nil {
 		t.Fatal(err)
@@ -169,12 +113,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "f")
-	fed := run(t, filepath.Join(dir, "federation.log"), "federation-apiserver", "--data-dir", data, "--cluster-probe-period=300ms")
+	fed := testprogram.Start(t, filepath.Join(dir, "federation.log"), "federation-apiserver", "--data-dir", data, "--cluster-probe-period=300ms")
 	w := &world{
 		gondor: newLocalCluster(t, "gondor", "--provider", "aws", "--region", "us-east-1", "--zones", "us-east-1a,us-east-1b,us-east-1c"),
 		rohan:  newLocalCluster(t, "rohan", "--provider", "gcp", "--region", "europe-west1"),
 	}
-	w.fedConfig = fed.await(t, filepath.Join(data, "admin.kubeconfig"))
+	w.fedConfig = connected(t, fed, filepath.Join(data, "admin.kubeconfig"))
 	w.gondor.ready(t)
 	w.rohan.ready(t)
 	var err error
@@ -559,7 +503,7 @@ func testUnjoinRemove(t *testing.T, w *world) {
 func testDeadMember(t *testing.T, w *world) {
 	w.gondor.propagate(t)
 	died := time.Now()
-	w.gondor.stop(syscall.SIGKILL)
+	_ = w.gondor.Stop(syscall.SIGKILL)
 	w.becomes(t, "gondor", "False ClusterNotReachable")
 	t.Logf("offline %s after its death", time.Since(died).Round(10*time.Millisecond))
 	if s := w.cluster(t, "gondor").Status; s.Nodes.Total != 3 || len(s.Zones) != 3 {

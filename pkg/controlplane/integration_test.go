@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +19,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"kubefed.dev/kubefed/internal/testprogram"
 )
 
 var deadlines = Deadlines{Address: 30 * time.Second, Ready: 90 * time.Second}
@@ -232,7 +232,7 @@ func startHost(t *testing.T) (*Host, clientcmd.ConfigAccess) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	images, err := json.Marshal(map[string]string{"kubefed.dev/federation-apiserver": program(t, "federation-apiserver")})
+	images, err := json.Marshal(map[string]string{"kubefed.dev/federation-apiserver": testprogram.Find(t, "federation-apiserver")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,24 +240,8 @@ func startHost(t *testing.T) (*Host, clientcmd.ConfigAccess) {
 	if err := os.WriteFile(imagesFile, images, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	logFile, err := os.Create(filepath.Join(dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer logFile.Close()
-	cmd := exec.Command(program(t, "local-cluster"), "--name=rivendell", "--dir="+filepath.Join(dir, "c"), "--nodes=1",
+	testprogram.Start(t, filepath.Join(dir, "log"), "local-cluster", "--name=rivendell", "--dir="+filepath.Join(dir, "c"), "--nodes=1",
 		fmt.Sprintf("--ip-range=127.%d.0.0/16", 128+os.Getpid()%100), "--images-file="+imagesFile)
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if log, _ := os.ReadFile(logFile.Name()); t.Failed() {
-			t.Logf("log of the host:\n%s", log)
-		}
-	})
 	access := clientcmd.NewDefaultPathOptions()
 	access.LoadingRules.ExplicitPath = filepath.Join(dir, "c", "kubeconfig")
 	var h *Host
@@ -281,19 +265,4 @@ func startHost(t *testing.T) (*Host, clientcmd.ConfigAccess) {
 		t.Fatal(err)
 	}
 	return h, access
-}
-
-// program finds a built program.
-func program(t *testing.T, name string) string {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
-	if err == nil {
-		if _, err = os.Stat(path); err == nil {
-			return path
-		}
-	}
-	if path, err = exec.LookPath(name); err != nil {
-		t.Fatalf("%v: run make build first", err)
-	}
-	return path
 }

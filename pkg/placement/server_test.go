@@ -33,6 +33,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"kubefed.dev/kubefed/internal/testprogram"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
 	"kubefed.dev/kubefed/pkg/placement"
@@ -66,11 +67,9 @@ func federationAPI(t testing.TB) *rest.Config {
 }
 
 func startServer() (*rest.Config, func(), error) {
-	binary, err := exec.LookPath("federation-apiserver")
+	binary, err := testprogram.Path("federation-apiserver")
 	if err != nil {
-		if binary, err = filepath.Abs("../../bin/federation-apiserver"); err != nil {
-			return nil, nil, err
-		}
+		return nil, nil, err
 	}
 	dir, err := os.MkdirTemp("", "placement")
 	if err != nil {
@@ -80,7 +79,7 @@ func startServer() (*rest.Config, func(), error) {
 	cmd := exec.Command(binary, "--data-dir", dir, "--controllers=", "--secure-port=0")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
-		return nil, nil, fmt.Errorf("starting the federation API: %w: run `make build` first", err)
+		return nil, nil, fmt.Errorf("starting the federation API: %w", err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
