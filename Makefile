@@ -25,11 +25,12 @@ bin/kubectl:
 	@mkdir -p bin
 	@if found=$$(command -v kubectl); then ln -sf "$$found" $@; else echo "$(GO) build -o $@ k8s.io/kubernetes/cmd/kubectl"; $(GO) build -o $@ k8s.io/kubernetes/cmd/kubectl; fi
 
+# Two packages at a time: several start clusters of their own. Vet is lint's.
 test: build ## Unit and integration tests
-	$(GO) test -timeout 20m $(PACKAGES)
+	$(GO) test -vet=off -p 2 -timeout 20m $(PACKAGES)
 
 race: build ## Unit tests of what does not link Kubernetes, with the race detector
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(OWN)
+	CGO_ENABLED=1 $(GO) test -vet=off -p 2 -race -short -timeout 20m $(OWN)
 
 e2e: build ## Stories on real local clusters
 	$(GO) test -count=1 -timeout 40m ./e2e

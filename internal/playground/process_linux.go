@@ -26,7 +26,8 @@ var bootID = sync.OnceValues(func() (string, error) {
 })
 
 // birthOf identifies a process: the boot, and the clock ticks from boot to its start (proc_pid_stat(5), field
-// 22). A zombie has a birth, but does not run any more.
+// 22). A zombie has a birth, but does not run any more once its last other thread is gone (field 20): until then it holds
+// its files, locks and ports.
 func birthOf(pid int) (birth string, running bool, err error) {
 	boot, err := bootID()
 	if err != nil {
@@ -41,7 +42,8 @@ func birthOf(pid int) (birth string, running bool, err error) {
 	if len(fields) < 20 {
 		return "", false, fmt.Errorf("/proc/%d/stat has %d fields after the name, want 20 and more", pid, len(fields))
 	}
-	return boot + "/" + fields[19], fields[0] != "Z" && fields[0] != "X", nil
+	ended := fields[0] == "X" || fields[0] == "Z" && fields[17] == "1"
+	return boot + "/" + fields[19], !ended, nil
 }
 
 // lock makes callers take turns for a folder, also between processes, until the function it returns is called. It
