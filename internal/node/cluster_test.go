@@ -38,6 +38,7 @@ import (
 
 // clusterProcess is a local cluster that runs the demo web server.
 type clusterProcess struct {
+	owner   testing.TB // the test with which it ends
 	process *testprogram.Process
 	args    []string
 	dir     string
@@ -59,7 +60,7 @@ func startCluster(t *testing.T) *clusterProcess {
 	}
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	c := &clusterProcess{dir: filepath.Join(dir, "c"), args: []string{
+	c := &clusterProcess{owner: t, dir: filepath.Join(dir, "c"), args: []string{
 		"--name=n", "--dir=" + filepath.Join(dir, "c"), "--provider=aws", "--region=us-east-1", "--zones=us-east-1a,us-east-1b", "--nodes=2",
 		fmt.Sprintf("--ip-range=127.%d.0.0/16", second), "--port=" + strconv.Itoa(port), "--images-file=" + images,
 	}}
@@ -70,7 +71,7 @@ func startCluster(t *testing.T) *clusterProcess {
 
 func (c *clusterProcess) start(t *testing.T) {
 	t.Helper()
-	c.process = testprogram.Start(t, filepath.Join(filepath.Dir(c.dir), "output"), "local-cluster", c.args...)
+	c.process = testprogram.Start(c.owner, filepath.Join(filepath.Dir(c.dir), "output"), "local-cluster", c.args...)
 	eventually(t, "a ready node and the default service account", func() error {
 		config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.dir, "kubeconfig"))
 		if err != nil {
