@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 )
 
 // Playground is a set of local clusters that belong together. Calls for one folder exclude each other, also between
@@ -32,8 +33,13 @@ func DefaultDir() (string, error) {
 	return filepath.Join(cache, "kubefed", "playground"), nil
 }
 
+// saying keeps lines apart: clusters start and stop side by side, and a Progress need not be safe for that.
+var saying sync.Mutex
+
 func (p Playground) say(format string, args ...any) {
 	if p.Progress != nil {
+		saying.Lock()
+		defer saying.Unlock()
 		fmt.Fprintf(p.Progress, format+"\n", args...)
 	}
 }
