@@ -18,7 +18,6 @@ type bench struct {
 	*world
 	progress io.Writer
 	lookouts []*lookout // of the members
-	home     *lookout   // of the federation
 	idle     usage      // seconds of processor time per second at rest
 }
 
@@ -56,12 +55,9 @@ func (b *bench) run(ctx context.Context) (*result, error) {
 		}
 		b.lookouts = append(b.lookouts, l)
 	}
-	var err error
-	if b.home, err = newLookout(ctx, b.federation, fail); err != nil {
-		return nil, err
-	}
 	r := newResult(b.options)
-	if err := b.warmUp(ctx); err != nil {
+	err := b.warmUp(ctx)
+	if err != nil {
 		return nil, errors.Join(err, b.alive())
 	}
 	if r.Memory.ControlPlaneEmpty, err = residentMiB(b.federation.command.Process.Pid); err != nil {

@@ -6,10 +6,13 @@ import (
 	"sync"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 )
 
 var deploymentResource = schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "deployments"}
@@ -46,7 +49,9 @@ func newLookout(ctx context.Context, s *server, failed func(error)) (*lookout, e
 	if err != nil {
 		return nil, fmt.Errorf("listing the Deployments of %s: %w", s.name, err)
 	}
-	w, err := client.Resource(deploymentResource).Watch(ctx, metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	w, err := watchtools.NewRetryWatcherWithContext(ctx, list.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: client.Resource(deploymentResource).Watch,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("watching the Deployments of %s: %w", s.name, err)
 	}
@@ -55,6 +60,8 @@ func newLookout(ctx context.Context, s *server, failed func(error)) (*lookout, e
 		for event := range w.ResultChan() {
 			if object, ok := event.Object.(*metav1.PartialObjectMetadata); ok {
 				l.see(event.Type, object)
+			} else if event.Type == watch.Error {
+				failed(fmt.Errorf("watching %s: %w", s.name, apierrors.FromObject(event.Object)))
 			}
 		}
 		if ctx.Err() == nil {
