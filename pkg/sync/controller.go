@@ -122,15 +122,15 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 	synced := []cache.InformerSynced{}
 	add := func(i interface {
 		AddEventHandler(cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error)
-	}, handle func(obj any, gone bool)) error {
+	}, handle func(before, obj any, gone bool)) error {
 		registration, err := i.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(obj any) { handle(obj, false) },
-			UpdateFunc: func(_, obj any) { handle(obj, false) },
+			AddFunc:    func(obj any) { handle(nil, obj, false) },
+			UpdateFunc: func(before, obj any) { handle(before, obj, false) },
 			DeleteFunc: func(obj any) {
 				if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 					obj = unknown.Obj
 				}
-				handle(obj, true)
+				handle(nil, obj, true)
 			},
 		})
 		if err == nil {
@@ -138,21 +138,22 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 		}
 		return err
 	}
-	if err := add(decisions, func(obj any, _ bool) {
+	if err := add(decisions, func(before, obj any, _ bool) {
 		if d, ok := obj.(*federation.PlacementDecision); ok {
-			c.decided(d)
+			old, _ := before.(*federation.PlacementDecision)
+			c.decided(old, d)
 		}
 	}); err != nil {
 		return err
 	}
-	if err := add(clusters, func(obj any, gone bool) {
+	if err := add(clusters, func(_, obj any, gone bool) {
 		if cl, ok := obj.(*federation.Cluster); ok {
 			c.clusterChanged(cl, gone)
 		}
 	}); err != nil {
 		return err
 	}
-	if err := add(tombstones, func(obj any, gone bool) {
+	if err := add(tombstones, func(_, obj any, gone bool) {
 		if t, ok := obj.(*federation.Tombstone); ok {
 			c.buried(t, gone)
 		}
@@ -197,8 +198,14 @@ func names(d *federation.PlacementDecision, cluster string) bool {
 	return slices.ContainsFunc(d.Status.Clusters, func(s federation.ClusterState) bool { return s.Name == cluster })
 }
 
-func (c *Controller) decided(d *federation.PlacementDecision) {
+// decided has the members look at a decision that is new, has changed or went; before is nil where it is not known. What
+// changed is its status alone where the generation did not: that was written here, and asks nothing of members.
+func (c *Controller) decided(before, d *federation.PlacementDecision) {
 	key := keyOf(d.Spec.Object)
+	if before != nil && before.UID == d.UID && before.Generation == d.Generation {
+		c.folder.enqueue(key)
+		return
+	}
 	for _, m := range c.all() {
 		if names(d, m.Name) || m.see(key).decided {
 			m.enqueue(key)
