@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -180,6 +181,9 @@ func (m *member) classify(err error, in reading) (outcome, time.Duration) {
 		return outcome{State: federation.StateConflict, Message: conflict.message}, 30 * time.Second
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return outcome{State: federation.StateWaiting, Message: fmt.Sprintf("namespace %s is terminating in the cluster", in.object.GetNamespace())}, 2 * time.Second
+	case apierrors.IsForbidden(err) && !strings.Contains(err.Error(), " cannot "):
+		// Not the federation's rights: a quota, Pod Security or an admission policy of the member says no.
+		return outcome{State: federation.StateRejected, Message: err.Error()}, time.Minute
 	case apierrors.IsForbidden(err):
 		return outcome{State: federation.StateForbidden, Message: fmt.Sprintf("%v (run `kubefed join %s` again to renew the federation's role there)", err, m.Name)}, time.Minute
 	case apierrors.IsNotFound(err) && in.object.GetNamespace() != "":

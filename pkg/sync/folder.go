@@ -21,15 +21,23 @@ import (
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
-// A change in a member is folded with what else changes within foldWindow. While a rollout moves on, the object's status
-// is written at most every objectWindow and the decision's at most every decisionWindow; what has come to rest is
-// written at once. So a rollout costs a fixed number of writes a second however many clusters it runs in, and a short
-// one costs one of each.
+// A change in a member is folded with what else changes within foldWindow. What has come to rest is written at once.
+// While a rollout moves on, its first intermediate status is written after firstWindow and each further one after twice
+// as long, up to lastWindow; the decision's status waits until the object's has been written twice. So a rollout costs
+// a handful of writes however many clusters it runs in and however long it takes, and a short one costs one of each.
 const (
-	foldWindow     = 50 * time.Millisecond
-	objectWindow   = time.Second
-	decisionWindow = 3 * time.Second
+	foldWindow  = 50 * time.Millisecond
+	firstWindow = 3 * time.Second
+	lastWindow  = 16 * time.Second
 )
+
+// unwritten is what an object waits with.
+type unwritten struct {
+	since  time.Time // when something was first seen that is not written yet
+	rounds int       // intermediate statuses written since the object was last at rest
+}
+
+func (u unwritten) window() time.Duration { return min(firstWindow<<min(u.rounds, 8), lastWindow) }
 
 // folder brings the members' word on one object back to the federation API: PlacementDecision.status and the object's
 // own status; and it lets go of objects that no member holds any more.
@@ -39,13 +47,13 @@ type folder struct {
 	queue      *queue
 
 	mu         sync.Mutex
-	since      map[Key]time.Time // when something was first seen that is not written yet
+	unwritten  map[Key]unwritten
 	finalizing map[Key]bool
 }
 
 func newFolder(c client.Client, controller *Controller) *folder {
 	return &folder{client: c, controller: controller, queue: newQueue(),
-		since: map[Key]time.Time{}, finalizing: map[Key]bool{}}
+		unwritten: map[Key]unwritten{}, finalizing: map[Key]bool{}}
 }
 
 // enqueue has a key folded within foldWindow.
@@ -88,22 +96,29 @@ func (f *folder) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 
 func (f *folder) done(key Key) {
 	f.mu.Lock()
-	delete(f.since, key)
+	delete(f.unwritten, key)
 	delete(f.finalizing, key)
 	f.mu.Unlock()
 	f.controller.view.allArrived(key)
 }
 
-// age is how long something has been waiting to be written.
-func (f *folder) age(key Key) time.Duration {
+// waiting is what a key waits with; it waits from the first call on.
+func (f *folder) waiting(key Key) unwritten {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	first, ok := f.since[key]
-	if !ok {
-		first = time.Now()
-		f.since[key] = first
+	u := f.unwritten[key]
+	if u.since.IsZero() {
+		u.since = time.Now()
+		f.unwritten[key] = u
 	}
-	return time.Since(first)
+	return u
+}
+
+// wrote begins the next round.
+func (f *folder) wrote(key Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unwritten[key] = unwritten{rounds: f.unwritten[key].rounds + 1}
 }
 
 func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Result, error) {
@@ -119,32 +134,22 @@ func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Resul
 		}
 		return reconcile.Result{}, nil
 	}
-	age := f.age(key)
-	var next time.Duration
-	if decisionDue {
-		if s.rest || age >= decisionWindow {
-			if err := f.writeDecision(ctx, in.decision, s.decision); err != nil {
-				return retryable(err)
-			}
-		} else {
-			next = decisionWindow - age
+	u := f.waiting(key)
+	if age := time.Since(u.since); !s.rest && age < u.window() {
+		return reconcile.Result{RequeueAfter: u.window() - age}, nil
+	}
+	if decisionDue && (s.rest || !objectDue || u.rounds >= 2) {
+		if err := f.writeDecision(ctx, in.decision, s.decision); err != nil {
+			return retryable(err)
 		}
 	}
 	if objectDue {
-		if s.rest || age >= objectWindow {
-			if err := f.writeStatus(ctx, in, s.object); err != nil {
-				return retryable(err)
-			}
-		} else {
-			next = objectWindow - age
+		if err := f.writeStatus(ctx, in, s.object); err != nil {
+			return retryable(err)
 		}
 	}
-	if next == 0 {
-		f.mu.Lock()
-		delete(f.since, key)
-		f.mu.Unlock()
-	}
-	return reconcile.Result{RequeueAfter: next}, nil
+	f.wrote(key)
+	return reconcile.Result{}, nil
 }
 
 // retryable lets an object that went away in the meantime go.
