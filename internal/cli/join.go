@@ -123,7 +123,7 @@ func objects(c cluster.Cleaning) string {
 	if c.Workloads == cluster.WorkloadsRemove {
 		return fmt.Sprintf("%d %s of the federation removed", c.Objects, noun)
 	}
-	return fmt.Sprintf("%d %s of the federation stay in the cluster and are yours now", c.Objects, noun)
+	return fmt.Sprintf("%d %s of the federation left in the cluster, yours from now on", c.Objects, noun)
 }
 
 // planJoin prints what join would write on each side.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,6 +35,7 @@ type Catalog struct {
 	discovery discovery.DiscoveryInterface
 	cache     cache.Cache
 
+	adding    sync.Mutex
 	mu        sync.RWMutex
 	kinds     map[schema.GroupKind]Kind
 	informers map[schema.GroupKind]cache.Informer
@@ -133,12 +135,13 @@ func hasVerbs(have []string, want ...string) bool {
 }
 
 func (c *Catalog) add(ctx context.Context, k Kind) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if have, ok := c.kinds[k.GroupKind()]; ok && have.GroupVersionKind == k.GroupVersionKind {
+	// One at a time, and without keeping readers out: finding out about a kind asks the API server.
+	c.adding.Lock()
+	defer c.adding.Unlock()
+	if have, ok := c.Lookup(k.GroupKind()); ok && have.GroupVersionKind == k.GroupVersionKind {
 		return nil
 	} else if ok {
-		c.removeLocked(ctx, k.GroupKind()) // served in another version now
+		c.remove(ctx, k.GroupKind()) // served in another version now
 	}
 	obj := &unstructured.Unstructured{}
 	obj.SetGroupVersionKind(k.GroupVersionKind)
@@ -162,11 +165,15 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	})); err != nil {
 		return fmt.Errorf("watching %s: %w", k.GroupVersionKind, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.kinds[k.GroupKind()], c.informers[k.GroupKind()] = k, informer
 	return nil
 }
 
-func (c *Catalog) removeLocked(ctx context.Context, gk schema.GroupKind) {
+func (c *Catalog) remove(ctx context.Context, gk schema.GroupKind) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	k, ok := c.kinds[gk]
 	if !ok {
 		return
@@ -187,13 +194,25 @@ func (c *Catalog) follow(ctx context.Context, crd *unstructured.Unstructured, go
 		return
 	}
 	if gone || !served {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.removeLocked(ctx, k.GroupKind())
+		c.remove(ctx, k.GroupKind())
 		return
 	}
 	if err := c.add(ctx, k); err != nil {
-		log.FromContext(ctx).Error(err, "adding kind")
+		// A CRD is established a moment before its kind can be discovered.
+		log.FromContext(ctx).V(1).Info("kind not to be watched yet", "kind", k.GroupVersionKind, "cause", err.Error())
+		time.AfterFunc(followAgain, func() { c.followName(ctx, crd.GetName()) })
+	}
+}
+
+// followAgain is how long a kind waits that can't be watched yet.
+const followAgain = 250 * time.Millisecond
+
+// followName follows a CRD as it is now, if it still is.
+func (c *Catalog) followName(ctx context.Context, name string) {
+	crd := &unstructured.Unstructured{}
+	crd.SetGroupVersionKind(crdKind)
+	if ctx.Err() == nil && c.cache.Get(ctx, types.NamespacedName{Name: name}, crd) == nil {
+		c.follow(ctx, crd, false)
 	}
 }
 
