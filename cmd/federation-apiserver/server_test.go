@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,7 +61,10 @@ func housekeepersOnly() string {
 // start runs a server on dir and returns when it is ready.
 func start(ctx context.Context, dir string, args ...string) (*server, error) {
 	s := &server{dir: dir, exited: make(chan error, 1)}
-	args = append([]string{"--data-dir", dir, "--secure-port=0", "--federation-name=fellowship", "--dns-zone-name=example.com", housekeepersOnly()}, args...)
+	args = append([]string{"--data-dir", dir, "--secure-port=0", "--federation-name=fellowship", "--dns-zone-name=example.com"}, args...)
+	if !slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "--controllers=") }) {
+		args = append(args, housekeepersOnly())
+	}
 	s.command = exec.Command(os.Args[0], args...)
 	s.command.Env = append(os.Environ(), asServer+"=1")
 	output, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
