@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/hashicorp/go-multierror"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
@@ -43,8 +43,9 @@ func (p Playground) takeDown(ctx context.Context, s *state) error {
 	return p.removeFiles(s)
 }
 
+// stopAll stops clusters side by side; one that can't be stopped keeps no other from it, and every error is told.
 func (p Playground) stopAll(ctx context.Context, names []string) error {
-	group, ctx := errgroup.WithContext(ctx)
+	var group multierror.Group
 	for _, name := range names {
 		group.Go(func() error {
 			process, running, err := p.process(name)
@@ -58,7 +59,7 @@ func (p Playground) stopAll(ctx context.Context, names []string) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	return group.Wait().ErrorOrNil()
 }
 
 // removeFiles removes what the playground made, the state last, and the folder if nothing else is in it.
