@@ -65,7 +65,7 @@ func (p *processPod) run(ctx context.Context) {
 	defer p.killAll()
 	defer p.stopAll()
 	// The cluster stops: processes may end in order, but soon.
-	defer context.AfterFunc(ctx, func() { p.stop(min(podGrace(p.pod), longestShutdown)) })()
+	defer context.AfterFunc(ctx, func() { p.stop(min(podGrace(p.setting().pod), longestShutdown)) })()
 
 	posting, stopPosting := context.WithCancel(ctx)
 	var poster sync.WaitGroup
