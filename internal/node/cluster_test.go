@@ -7,14 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -33,6 +30,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"kubefed.dev/kubefed/internal/pki"
+	"kubefed.dev/kubefed/internal/playground"
 	"kubefed.dev/kubefed/internal/testprogram"
 )
 
@@ -53,16 +51,14 @@ func startCluster(t *testing.T) *clusterProcess {
 	if err := os.WriteFile(images, table, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	second := 110 + rand.IntN(100)
-	l, err := net.Listen("tcp", fmt.Sprintf("127.%d.0.1:0", second))
+	addresses, err := playground.Reserve(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	t.Cleanup(func() { _ = playground.Release(addresses, dir) })
 	c := &clusterProcess{owner: t, dir: filepath.Join(dir, "c"), args: []string{
 		"--name=n", "--dir=" + filepath.Join(dir, "c"), "--provider=aws", "--region=us-east-1", "--zones=us-east-1a,us-east-1b", "--nodes=2",
-		fmt.Sprintf("--ip-range=127.%d.0.0/16", second), "--port=" + strconv.Itoa(port), "--images-file=" + images,
+		"--ip-range=" + addresses.String(), "--images-file=" + images,
 	}}
 	c.start(t)
 	t.Cleanup(func() { c.end(t, syscall.SIGTERM) })
@@ -257,9 +253,15 @@ func (c *clusterProcess) secondNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dir := t.TempDir()
+	addresses, err := playground.Reserve(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = playground.Release(addresses, dir) }()
 	settings := Config{
 		REST: config, Cluster: "second", Provider: "gcp", Region: "r", Zones: []string{"z"}, Nodes: 1, Dir: filepath.Join(c.dir, "second"),
-		IPRange: netip.MustParsePrefix("127.250.0.0/16"), Images: map[string]string{"example.com/sh": must(exec.LookPath("sh"))(t)},
+		IPRange: addresses, Images: map[string]string{"example.com/sh": must(exec.LookPath("sh"))(t)},
 		ServingCert: must(tls.X509KeyPair(cert, key))(t), ClientCAs: ca.Pool(),
 	}
 	ctx, stop := context.WithCancel(t.Context())

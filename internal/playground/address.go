@@ -24,10 +24,10 @@ const (
 	serviceRange = 96
 )
 
-// reserve gives a cluster a range of its own: 127.N.0.0/16. A symbolic link in the temporary folder, from the range to
+// Reserve gives a cluster a range of its own: 127.N.0.0/16. A symbolic link in the temporary folder, from the range to
 // the cluster's folder, keeps other playgrounds off it also while the cluster does not run. A link to a folder that is
 // gone counts for nothing. The cluster's folder must exist.
-func reserve(folder string) (netip.Prefix, error) {
+func Reserve(folder string) (netip.Prefix, error) {
 	unlock, err := lock(context.Background(), os.TempDir(), func() {})
 	if err != nil {
 		return netip.Prefix{}, err
@@ -97,7 +97,8 @@ func abandoned(server string) bool {
 	return errors.Is(err, fs.ErrNotExist) && isFree(prefix)
 }
 
-func release(prefix netip.Prefix, folder string) error {
+// Release gives back what Reserve gave to a cluster's folder.
+func Release(prefix netip.Prefix, folder string) error {
 	path := reservation(prefix)
 	if owner, err := os.Readlink(path); err != nil || owner != folder {
 		return nil

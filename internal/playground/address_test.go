@@ -19,7 +19,7 @@ func TestRangesBelongToOneCluster(t *testing.T) {
 	}
 	seen := map[netip.Prefix]string{}
 	for _, name := range []string{"a", "b", "c", "d"} {
-		prefix, err := reserve(folder(name))
+		prefix, err := Reserve(folder(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestRangesBelongToOneCluster(t *testing.T) {
 		if err := claim(prefix, folder("other")); err != nil {
 			t.Errorf("the range of a cluster whose folder is gone: %v", err)
 		}
-		if err := release(prefix, folder("other")); err != nil {
+		if err := Release(prefix, folder("other")); err != nil {
 			t.Error(err)
 		}
 	}

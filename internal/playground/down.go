@@ -69,7 +69,7 @@ func (p Playground) removeFiles(s *state) error {
 			return fmt.Errorf("removing the files of cluster %s: %w", c.Name, err)
 		}
 		if c.IPRange.IsValid() {
-			if err := release(c.IPRange, p.folder(c.Name)); err != nil {
+			if err := Release(c.IPRange, p.folder(c.Name)); err != nil {
 				return fmt.Errorf("giving back the addresses of cluster %s: %w", c.Name, err)
 			}
 		}

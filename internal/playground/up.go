@@ -96,7 +96,7 @@ func (p Playground) plan(wish Wish) (*state, error) {
 		if err := os.MkdirAll(p.folder(c.Name), 0o700); err != nil {
 			return nil, errors.Join(err, p.removeFiles(s))
 		}
-		if c.IPRange, err = reserve(p.folder(c.Name)); err != nil {
+		if c.IPRange, err = Reserve(p.folder(c.Name)); err != nil {
 			return nil, errors.Join(err, p.removeFiles(s))
 		}
 	}

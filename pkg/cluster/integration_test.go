@@ -3,8 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"kubefed.dev/kubefed/internal/playground"
 	"kubefed.dev/kubefed/internal/testprogram"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
@@ -80,25 +79,15 @@ func (l *localCluster) ready(t *testing.T) *rest.Config {
 	return config
 }
 
-// freeRange finds a /16 of the loopback network on whose first address nothing listens.
-func freeRange(t *testing.T) string {
-	t.Helper()
-	for range 50 {
-		second := 100 + rand.IntN(150)
-		l, err := net.Listen("tcp", fmt.Sprintf("127.%d.0.1:6443", second))
-		if err != nil {
-			continue
-		}
-		l.Close()
-		return fmt.Sprintf("127.%d.0.0/16", second)
-	}
-	t.Fatal("no free range in 127.0.0.0/8")
-	return ""
-}
-
 func newLocalCluster(t *testing.T, name string, args ...string) *localCluster {
-	l := &localCluster{dir: filepath.Join(t.TempDir(), name)}
-	l.args = append([]string{"--name", name, "--dir", l.dir, "--ip-range", freeRange(t)}, args...)
+	dir := t.TempDir()
+	addresses, err := playground.Reserve(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = playground.Release(addresses, dir) })
+	l := &localCluster{dir: filepath.Join(dir, name)}
+	l.args = append([]string{"--name", name, "--dir", l.dir, "--ip-range", addresses.String()}, args...)
 	l.start(t)
 	return l
 }

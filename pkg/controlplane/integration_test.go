@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"kubefed.dev/kubefed/internal/playground"
 	"kubefed.dev/kubefed/internal/testprogram"
 )
 
@@ -240,8 +241,13 @@ func startHost(t *testing.T) (*Host, clientcmd.ConfigAccess) {
 	if err := os.WriteFile(imagesFile, images, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	addresses, err := playground.Reserve(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = playground.Release(addresses, dir) })
 	testprogram.Start(t, filepath.Join(dir, "log"), "local-cluster", "--name=rivendell", "--dir="+filepath.Join(dir, "c"), "--nodes=1",
-		fmt.Sprintf("--ip-range=127.%d.0.0/16", 128+os.Getpid()%100), "--images-file="+imagesFile)
+		"--ip-range="+addresses.String(), "--images-file="+imagesFile)
 	access := clientcmd.NewDefaultPathOptions()
 	access.LoadingRules.ExplicitPath = filepath.Join(dir, "c", "kubeconfig")
 	var h *Host
