@@ -75,6 +75,11 @@ func TestStatus(t *testing.T) {
 		if completions != 6 {
 			t.Errorf("the members were asked for %d completions, want 6", completions)
 		}
+		eventually(t, "every share to be known as finished", 20*time.Second, func() (bool, string) {
+			d, _ := get(t, federationName, "placementdecision", "sums.jobs.batch", "-n", ns)
+			where := text(d, "status", "where")
+			return strings.Count(where, " finished") == len(members), where
+		})
 	})
 	t.Run("StatefulSet", func(t *testing.T) {
 		kubectl(t, "rollout", "status", "-n", ns, "statefulset/store", "--timeout=60s")

@@ -30,6 +30,8 @@ func Fold(gk schema.GroupKind, generation int64, previous map[string]any, report
 
 func folds(gk schema.GroupKind) bool { _, ok := foldTable[gk]; return ok }
 
+var jobs = schema.GroupKind{Group: "batch", Kind: "Job"}
+
 type foldFunc func(generation int64, previous map[string]any, reports []Report) map[string]any
 
 // foldTable has a row for each native kind with a status that tools wait for.
@@ -40,9 +42,9 @@ var foldTable = map[schema.GroupKind]foldFunc{
 	{Group: "apps", Kind: "StatefulSet"}: sums("replicas", "readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas").zero("replicas", "availableReplicas").observing().then(revisions),
 	{Group: "apps", Kind: "DaemonSet"}: sums("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "updatedNumberScheduled", "numberAvailable", "numberUnavailable").
 		zero("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady").observing(),
-	{Group: "batch", Kind: "Job"}:                 sums("active", "ready", "succeeded", "failed", "terminating").then(jobTimes),
-	{Group: "batch", Kind: "CronJob"}:             sums().then(latest("lastScheduleTime", "lastSuccessfulTime")),
-	{Kind: "Service"}:                             sums().then(ingress),
+	jobs:                              sums("active", "ready", "succeeded", "failed", "terminating").then(jobTimes),
+	{Group: "batch", Kind: "CronJob"}: sums().then(latest("lastScheduleTime", "lastSuccessfulTime")),
+	{Kind: "Service"}:                 sums().then(ingress),
 	{Group: "networking.k8s.io", Kind: "Ingress"}: sums().then(ingress),
 	{Kind: "PersistentVolumeClaim"}:               sums().then(claimPhase),
 	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}: sums("currentReplicas", "desiredReplicas").zero("desiredReplicas").

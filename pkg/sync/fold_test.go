@@ -42,7 +42,7 @@ func TestFold(t *testing.T) {
 		reports: []string{`{replicas: 1, currentRevision: r2, updateRevision: r2}`, `{replicas: 1, currentRevision: r1, updateRevision: r2}`},
 		want:    `{observedGeneration: 1, replicas: 2, availableReplicas: 0, currentRevision: r1, updateRevision: r2, collisionCount: 0}`,
 	}, {
-		name: "a Job is complete with the last cluster", gk: schema.GroupKind{Group: "batch", Kind: "Job"}, generation: 1,
+		name: "a Job is complete with the last cluster", gk: jobs, generation: 1,
 		reports: []string{
 			`{succeeded: 2, startTime: "2026-01-01T00:00:01Z", completionTime: "2026-01-01T00:00:05Z", conditions: [{type: SuccessCriteriaMet, status: "True"}, {type: Complete, status: "True"}]}`,
 			`{active: 1, startTime: "2026-01-01T00:00:00Z"}`,

@@ -47,7 +47,7 @@ func Render(k kind.Kind, obj *unstructured.Unstructured, r Rendering) *unstructu
 	if k.Completions != nil && r.Placement.Completions != nil {
 		out = with(out, k.Completions, int64(*r.Placement.Completions))
 	}
-	if k.GroupKind() == (schema.GroupKind{Group: "batch", Kind: "Job"}) {
+	if k.GroupKind() == jobs {
 		out = withoutJobSelector(out)
 	}
 	return &unstructured.Unstructured{Object: out}

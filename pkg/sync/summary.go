@@ -150,7 +150,20 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 			s.ReadyReplicas = e.recorded.ReadyReplicas
 		}
 	}
+	if in.kind.GroupKind() == jobs && e.placed {
+		switch {
+		case e.seen.copy != nil:
+			s.Finished = e.seen.copy.OriginUID == in.object.GetUID() && finished(e.seen.copy.Status)
+		case e.recorded != nil && !e.seen.known:
+			s.Finished = e.recorded.Finished
+		}
+	}
 	return s, true
+}
+
+// finished says whether a Job has ended, well or not. Kubernetes takes neither condition back.
+func finished(status map[string]any) bool {
+	return text(condition(status, "Complete"), "status") == "True" || text(condition(status, "Failed"), "status") == "True"
 }
 
 // settled says whether nothing is to be waited for in a cluster before its state is written down.
@@ -162,7 +175,7 @@ func settled(e evidence, state *federation.ClusterState, in reading) bool {
 		return false
 	case !e.seen.decided || state.State == federation.StatePending:
 		return false
-	case state.State != federation.StateSynced || in.kind.Replicas == nil:
+	case state.State != federation.StateSynced || in.kind.Replicas == nil || state.Finished:
 		return true
 	}
 	want := e.placement.Replicas
@@ -174,7 +187,9 @@ func where(states []federation.ClusterState, d *federation.PlacementDecision) st
 	words := make([]string, 0, len(states))
 	for _, s := range states {
 		word := s.Name
-		if p, ok := placementIn(d, s.Name); ok && p.Replicas != nil && s.ReadyReplicas != nil {
+		if p, ok := placementIn(d, s.Name); s.Finished {
+			word += " finished"
+		} else if ok && p.Replicas != nil && s.ReadyReplicas != nil {
 			word += fmt.Sprintf(" %d/%d", *s.ReadyReplicas, *p.Replicas)
 		}
 		if s.State != federation.StateSynced {

@@ -99,6 +99,43 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
+// TestFinishedShares: a Job's share that has ended needs nothing more, even while others run or its member is away.
+func TestFinishedShares(t *testing.T) {
+	job := func(name, status string) evidence {
+		e := held(name, 2, 0)
+		e.seen.copy.Status = object(t, "{kind: X, status: "+status+"}").Object["status"].(map[string]any)
+		return e
+	}
+	for _, test := range []struct {
+		name     string
+		evidence evidence
+		finished bool
+		rest     bool
+		where    string
+	}{
+		{"running", job("gondor", `{active: 2, ready: 1}`), false, false, "gondor 1/2"},
+		{"complete", job("gondor", `{succeeded: 4, conditions: [{type: Complete, status: "True"}]}`), true, true, "gondor finished"},
+		{"failed", job("gondor", `{failed: 7, conditions: [{type: Failed, status: "True"}]}`), true, true, "gondor finished"},
+		{"about to fail", job("gondor", `{active: 1, conditions: [{type: FailureTarget, status: "True"}]}`), false, false, "gondor 0/2"},
+		{"of a former Job", func() evidence {
+			e := job("gondor", `{conditions: [{type: Complete, status: "True"}]}`)
+			e.seen.copy.OriginUID = "u0"
+			return e
+		}(), false, false, "gondor 0/2"},
+		{"out of sight", evidence{name: "gondor", placed: true, joined: true,
+			recorded: &federation.ClusterState{Name: "gondor", State: "Synced", Finished: true, ReadyReplicas: int32p(0)}}, true, true, "gondor finished"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			in := deploymentReading(map[string]int32{"gondor": 2})
+			in.kind.Kind, in.kind.Group, in.kind.Rule = jobs.Kind, jobs.Group, kind.RuleOf(jobs)
+			s := summarize(in, []evidence{test.evidence})
+			if got := s.decision.Clusters[0].Finished; got != test.finished || s.rest != test.rest || s.decision.Where != test.where {
+				t.Errorf("finished %v, at rest %v, where %q; want %v, %v, %q", got, s.rest, s.decision.Where, test.finished, test.rest, test.where)
+			}
+		})
+	}
+}
+
 // TestSummarizeSettles: summing up anew what was just written down changes nothing, whatever the evidence.
 func TestSummarizeSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -98,7 +98,7 @@ type PlacementDecisionStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 	// Where is Clusters for a person to read, such as "gondor 3/3, rohan 2/3": with ready and decided replicas for kinds
-	// that have some, with the state where it is not Synced.
+	// that have some, "finished" for a Job's share that has ended, and the state where it is not Synced.
 	// +optional
 	Where string `json:"where,omitempty"`
 	// Clusters is sorted by name. Clusters that were dropped stay in the list until their copy is gone.
@@ -116,6 +116,14 @@ type ClusterState struct {
 	// ReadyReplicas is what the member reports, for kinds with replicas.
 	// +optional
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// Finished says that the cluster's share of a Job has ended there, as Complete or as Failed: it needs no pods any more.
+	// +optional
+	Finished bool `json:"finished,omitempty"`
+	// UnschedulableReplicas is how many of the workload's pods the member's scheduler has found no node for, each for
+	// longer than a minute (federation-apiserver --unschedulable-after). Absent where there are none, and where that is
+	// not known.
+	// +optional
+	UnschedulableReplicas *int32 `json:"unschedulableReplicas,omitempty"`
 	// Message explains a state other than Synced, and what to do.
 	// +optional
 	Message string `json:"message,omitempty"`
