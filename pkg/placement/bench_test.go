@@ -17,7 +17,7 @@ func BenchmarkPlace(b *testing.B) {
 		for i := range clusters {
 			clusters[i].APIs = map[string]bool{"v1": true, "apps/v1": true, "batch/v1": true}
 		}
-		current := Place(Input{Object: web(int32(n) * 3 / 2), Clusters: clusters})
+		current := decide(Input{Object: web(int32(n) * 3 / 2), Clusters: clusters})
 		for name, in := range map[string]Input{
 			"new":       {Object: web(int32(n) * 3 / 2), Clusters: clusters},
 			"scaled":    {Object: web(int32(n) * 5 / 3), Clusters: clusters, Current: &current},
@@ -27,7 +27,7 @@ func BenchmarkPlace(b *testing.B) {
 			b.Run(fmt.Sprintf("clusters=%d/%s", n, name), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					Place(in)
+					decide(in)
 				}
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
 			})

@@ -132,7 +132,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	} else if err != nil {
 		return reconcile.Result{}, err
 	}
-	want := Place(in)
+	want := Place(in).Decision
 	decideSeconds.Observe(time.Since(started).Seconds())
 	if current != nil && Same(&current.Spec, &want) {
 		decisionsTotal.WithLabelValues(resultUnchanged).Inc()

@@ -11,61 +11,6 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// Decision is what Place answers: the spec of a PlacementDecision.
-type Decision = federation.PlacementDecisionSpec
-
-// Input is everything that a decision depends on.
-type Input struct {
-	Object Object
-	// Clusters are all Clusters of the federation, in any order.
-	Clusters []Cluster
-	// Current is the decision in force, nil where there is none. One on an object with another UID counts as none.
-	Current *Decision
-}
-
-// Object is what is to be known of an object in order to place it.
-type Object struct {
-	Reference federation.ObjectReference
-	// Unfederated objects go nowhere.
-	Unfederated bool
-	// Custom objects are of a kind that a CRD defines, which is federated beside them: what a cluster does not serve yet
-	// it may serve in a moment.
-	Custom bool
-	// Divided objects have replicas that are divided over clusters; others are copied whole.
-	Divided bool
-	// Replicas to divide; nil counts as 1, which is Kubernetes' own default.
-	Replicas *int32
-	// Completions of a Job, divided beside its parallelism; nil stays nil.
-	Completions *int32
-	// Use says where an object runs that needs this one; nil for an object that goes to clusters by itself.
-	Use *Use
-}
-
-// Use is where the users of an object are that follows its users (a Secret).
-type Use struct {
-	// Users counts them.
-	Users int
-	// Undecided says that not all users have a decision: the object stays where it is until they have.
-	Undecided bool
-	// Wanted are clusters in which users are to be, Leaving those in which copies of users are still to be removed.
-	Wanted, Leaving []string
-}
-
-// Cluster is what is to be known of a cluster in order to place objects.
-type Cluster struct {
-	Name   string
-	Labels map[string]string
-	Region string
-	Zones  []string
-	// Ready says that its condition Ready is True. False includes unknown.
-	Ready bool
-	// Deleted clusters are about to leave the federation.
-	Deleted bool
-	Taints  []corev1.Taint
-	// APIs are the group versions that it serves, nil for unknown.
-	APIs map[string]bool
-}
-
 // Sentences for spec.reason. None of them depends on what comes and goes by itself (readiness), so that a flapping
 // cluster rewrites no decision.
 const (
@@ -83,9 +28,9 @@ const (
 // What is placed stays: a cluster that is not ready, tainted or without the API takes nothing new, but keeps its share,
 // because that it can't be reached does not say that nothing runs there. Only a cluster that leaves the federation gives
 // its share back.
-func Place(in Input) Decision {
+func Place(in Input) Answer {
 	if in.Object.Unfederated {
-		return Decision{Object: in.Object.Reference, Reason: federation.ReasonNotFederated}
+		return Answer{Decision: Decision{Object: in.Object.Reference, Reason: federation.ReasonNotFederated}}
 	}
 	if in.Current != nil && in.Current.Object.UID != in.Object.Reference.UID {
 		in.Current = nil
@@ -102,7 +47,7 @@ func Place(in Input) Decision {
 		d.Clusters, d.Reason = copied(candidates)
 	}
 	d.Excluded = listed(excluded, in.Current, d.Clusters)
-	return d
+	return Answer{Decision: d}
 }
 
 // candidate is a cluster that has the object or may get it.

@@ -9,6 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 // web is a Deployment with so many replicas.
@@ -36,7 +37,7 @@ func job(parallelism, completions int32) Object {
 func ready(names ...string) []Cluster {
 	var clusters []Cluster
 	for _, name := range names {
-		clusters = append(clusters, Cluster{Name: name, Ready: true})
+		clusters = append(clusters, Cluster{Cluster: policy.Cluster{Name: name}, Ready: true})
 	}
 	return clusters
 }
@@ -151,7 +152,7 @@ func TestPlace(t *testing.T) {
 		"not federated": {Object{Unfederated: true}, abc(), decided(config(), "a"), []string{}, federation.ReasonNotFederated},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Place(Input{Object: test.object, Clusters: test.clusters, Current: test.current})
+			got := decide(Input{Object: test.object, Clusters: test.clusters, Current: test.current})
 			want := test.want
 			if name == "nothing new goes to an unreachable cluster" { // who gets the odd one is the hash's choice
 				if ptr.Deref(got.Clusters[0].Replicas, 0) == 4 {
@@ -173,7 +174,7 @@ func TestRemaindersSpread(t *testing.T) {
 	for i := range 3000 {
 		o := web(1)
 		o.Reference.Name = fmt.Sprintf("web-%d", i)
-		extras[Place(Input{Object: o, Clusters: ready("gondor", "rohan", "shire")}).Clusters[0].Name]++
+		extras[decide(Input{Object: o, Clusters: ready("gondor", "rohan", "shire")}).Clusters[0].Name]++
 	}
 	for cluster, n := range extras {
 		if n < 850 || n > 1150 {
@@ -184,9 +185,12 @@ func TestRemaindersSpread(t *testing.T) {
 
 func TestRecordedExclusionEnds(t *testing.T) {
 	clusters := with(ready("a", "b", "c"), down)
-	first := Place(Input{Object: web(2), Clusters: clusters})
-	again := Place(Input{Object: web(2), Clusters: ready("a", "b", "c"), Current: &first})
+	first := decide(Input{Object: web(2), Clusters: clusters})
+	again := decide(Input{Object: web(2), Clusters: ready("a", "b", "c"), Current: &first})
 	if diff := cmp.Diff([]string{"a:1", "b:1"}, show(again)); diff != "" {
 		t.Errorf("after the cluster came back (-want +got):\n%s", diff)
 	}
 }
+
+// decide is Place where the decision alone matters.
+func decide(in Input) Decision { return Place(in).Decision }

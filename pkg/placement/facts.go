@@ -13,6 +13,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 // factsOf reads from an object what placing it depends on.
@@ -23,6 +24,7 @@ func factsOf(k kind.Kind, obj *unstructured.Unstructured) Object {
 			APIVersion: version, Kind: name, Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
 		},
 		Custom:      k.Custom,
+		OnlyUse:     k.GroupKind() == secretKind,
 		Divided:     k.Replicas != nil,
 		Replicas:    number(obj, k.Replicas),
 		Completions: number(obj, k.Completions),
@@ -129,8 +131,8 @@ func (r *roster) outdate() {
 
 func clusterFacts(c *federation.Cluster) Cluster {
 	facts := Cluster{
-		Name:   c.Name,
-		Labels: c.Labels, Region: c.Status.Region, Zones: c.Status.Zones, Taints: c.Spec.Taints,
+		Cluster: policy.ClusterOf(c),
+		Taints:  c.Spec.Taints,
 		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),
 		Deleted: c.DeletionTimestamp != nil,
 	}

@@ -12,11 +12,12 @@ import (
 	"pgregory.net/rapid"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 func genCluster(name string) *rapid.Generator[Cluster] {
 	return rapid.Custom(func(t *rapid.T) Cluster {
-		c := Cluster{Name: name, Ready: rapid.IntRange(0, 4).Draw(t, "up") > 0, Deleted: rapid.IntRange(0, 9).Draw(t, "deleted") == 0}
+		c := Cluster{Cluster: policy.Cluster{Name: name}, Ready: rapid.IntRange(0, 4).Draw(t, "up") > 0, Deleted: rapid.IntRange(0, 9).Draw(t, "deleted") == 0}
 		if rapid.IntRange(0, 4).Draw(t, "taint") == 0 {
 			c.Taints = []corev1.Taint{{Key: "k", Effect: rapid.SampledFrom([]corev1.TaintEffect{
 				corev1.TaintEffectNoSchedule, corev1.TaintEffectNoExecute, corev1.TaintEffectPreferNoSchedule}).Draw(t, "effect")}}
@@ -60,7 +61,7 @@ func genInput(t *rapid.T) Input {
 		if before.Divided {
 			before.Replicas = ptr.To(rapid.Int32Range(0, 40).Draw(t, "replicas before"))
 		}
-		d := Place(Input{Object: before, Clusters: genClusters(t, "clusters before")})
+		d := decide(Input{Object: before, Clusters: genClusters(t, "clusters before")})
 		in.Current = &d
 	}
 	return in
@@ -69,12 +70,12 @@ func genInput(t *rapid.T) Input {
 func TestProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := genInput(t)
-		d := Place(in)
+		d := decide(in)
 		checkNames(t, in, d)
 		if in.Object.Divided {
 			checkSums(t, in.Object, d)
 		}
-		if diff := cmp.Diff(d, Place(in)); diff != "" {
+		if diff := cmp.Diff(d, decide(in)); diff != "" {
 			t.Fatalf("not deterministic:\n%s", diff)
 		}
 		shuffled := in
@@ -83,12 +84,12 @@ func TestProperties(t *testing.T) {
 		r.Shuffle(len(shuffled.Clusters), func(i, j int) {
 			shuffled.Clusters[i], shuffled.Clusters[j] = shuffled.Clusters[j], shuffled.Clusters[i]
 		})
-		if diff := cmp.Diff(d, Place(shuffled)); diff != "" {
+		if diff := cmp.Diff(d, decide(shuffled)); diff != "" {
 			t.Fatalf("the order of clusters matters:\n%s", diff)
 		}
 		again := in
 		again.Current = &d
-		if next := Place(again); !Same(&d, &next) {
+		if next := decide(again); !Same(&d, &next) {
 			t.Fatalf("not stable:\n%s", cmp.Diff(d, next))
 		}
 	})
@@ -152,10 +153,10 @@ func checkSums(t *rapid.T, o Object, d Decision) {
 func TestMinimalMovement(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		clusters := ready("a", "b", "c", "d", "e", "f")[:rapid.IntRange(1, 6).Draw(t, "clusters")]
-		before := Place(Input{Object: web(rapid.Int32Range(0, 60).Draw(t, "first")), Clusters: clusters[:rapid.IntRange(1, len(clusters)).Draw(t, "known")]})
+		before := decide(Input{Object: web(rapid.Int32Range(0, 60).Draw(t, "first")), Clusters: clusters[:rapid.IntRange(1, len(clusters)).Draw(t, "known")]})
 		checkEven(t, before)
 		n := rapid.Int32Range(0, 60).Draw(t, "then")
-		after := Place(Input{Object: web(n), Clusters: clusters, Current: &before})
+		after := decide(Input{Object: web(n), Clusters: clusters, Current: &before})
 		grown, shrunk := int32(0), int32(0)
 		for _, c := range clusters {
 			delta := shareOf(after, c.Name) - shareOf(before, c.Name)
@@ -164,7 +165,7 @@ func TestMinimalMovement(t *testing.T) {
 		if grown > 0 && shrunk > 0 {
 			t.Fatalf("%v -> %v moves replicas", show(before), show(after))
 		}
-		left := Place(Input{Object: web(n), Clusters: clusters[1:], Current: &after})
+		left := decide(Input{Object: web(n), Clusters: clusters[1:], Current: &after})
 		for _, c := range clusters[1:] {
 			if shareOf(left, c.Name) < shareOf(after, c.Name) {
 				t.Fatalf("%v -> %v: %s lost replicas because another cluster left", show(after), show(left), c.Name)

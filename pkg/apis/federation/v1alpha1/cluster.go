@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -54,6 +55,20 @@ type ClusterSpec struct {
 	// +optional
 	// +listType=atomic
 	Taints []corev1.Taint `json:"taints,omitempty"`
+	// Price is what running pods costs here.
+	// +optional
+	Price *Price `json:"price,omitempty"`
+}
+
+// Price is the price of what pods request.
+type Price struct {
+	// Currency is an ISO 4217 code, such as "USD". Prices in different currencies are not compared.
+	// +kubebuilder:validation:Pattern=`^[A-Z]{3}$`
+	Currency string `json:"currency"`
+	// CPUHour is the price of one CPU for one hour, a decimal such as "0.0416".
+	CPUHour resource.Quantity `json:"cpuHour"`
+	// GiBHour is the price of one GiB (2^30 octets) of memory for one hour.
+	GiBHour resource.Quantity `json:"gibHour"`
 }
 
 // ClusterStatus is what the control plane knows of a member.
@@ -86,9 +101,23 @@ type ClusterStatus struct {
 	Capacity corev1.ResourceList `json:"capacity,omitempty"`
 	// +optional
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`
+	// Free is what pods can still request on nodes that are ready and schedulable, per node, in groups of nodes that are
+	// alike, rounded down. Absent while it is unknown.
+	// +optional
+	// +listType=atomic
+	Free []FreeNodes `json:"free,omitempty"`
 	// TokenExpires is when the member's token in use ends.
 	// +optional
 	TokenExpires *metav1.Time `json:"tokenExpires,omitempty"`
+}
+
+// FreeNodes is a number of nodes on each of which so much is free.
+type FreeNodes struct {
+	// Nodes counts them; 0 in the one entry of a cluster without a ready and schedulable node.
+	Nodes int32 `json:"nodes"`
+	// Free is what pods can still request on each of them: allocatable without the requests of its pods. It has "cpu",
+	// "memory", "pods" and extended resources.
+	Free corev1.ResourceList `json:"free,omitempty"`
 }
 
 // NodeCount counts nodes.

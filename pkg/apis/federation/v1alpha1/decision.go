@@ -20,6 +20,7 @@ import (
 // +kubebuilder:printcolumn:name="Object",type=string,JSONPath=`.spec.object.name`
 // +kubebuilder:printcolumn:name="Where",type=string,JSONPath=`.status.where`
 // +kubebuilder:printcolumn:name="Synced",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].status`
+// +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.spec.policy.name`
 // +kubebuilder:printcolumn:name="Message",type=string,JSONPath=`.status.conditions[?(@.type=="Synced")].message`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type PlacementDecision struct {
@@ -39,6 +40,34 @@ type PlacementDecisionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Clusters []ClusterPlacement `json:"clusters,omitempty"`
+	// Policy is the policy in force; absent for the defaults.
+	// +optional
+	Policy *PolicyReference `json:"policy,omitempty"`
+	// Unplaced counts replicas that no cluster may take.
+	// +optional
+	Unplaced int32 `json:"unplaced,omitempty"`
+	// Missing says in one sentence what keeps the decision from what its policy asks for; empty where nothing does. Where
+	// the policy can't be met what runs stays where it runs. pkg/sync shows it as condition Placed.
+	// +optional
+	Missing string `json:"missing,omitempty"`
+	// Moving says that replicas are on their way from cluster to cluster: until the new ones are ready the shares add up
+	// to more than the object asks for.
+	// +optional
+	Moving bool `json:"moving,omitempty"`
+	// Rebalanced is the request to rebalance (AnnotationRebalance) that was carried out last.
+	// +optional
+	Rebalanced string `json:"rebalanced,omitempty"`
+	// Full are clusters in which replicas stayed unschedulable.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Full []FullCluster `json:"full,omitempty"`
+	// Ordinals are where the ordinals of a StatefulSet's pods start in each cluster, so that no two pods have the same
+	// one. A cluster stays in the list until its copy is gone.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Ordinals []OrdinalStart `json:"ordinals,omitempty"`
 	// Excluded says which clusters were left out and why, one entry per reason.
 	// +optional
 	// +listType=map
@@ -70,6 +99,36 @@ type ClusterPlacement struct {
 	// Completions is the cluster's share of a Job's completions.
 	// +optional
 	Completions *int32 `json:"completions,omitempty"`
+	// Since is when the share last grew, where a policy with ordered groups needs to know.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+}
+
+// PolicyReference names the policy in force. A PropagationPolicy is in the object's namespace.
+type PolicyReference struct {
+	// Kind is PropagationPolicy, ClusterPropagationPolicy, or Annotations for Federation v1's annotations on the object
+	// itself.
+	Kind string `json:"kind"`
+	// +optional
+	Name string `json:"name,omitempty"`
+}
+
+// PolicyAnnotations is the kind of a PolicyReference to Federation v1's annotations on the object.
+const PolicyAnnotations = "Annotations"
+
+// FullCluster is a cluster in which replicas stayed unschedulable.
+type FullCluster struct {
+	Name string `json:"name"`
+	// Replicas is how many fitted.
+	Replicas int32 `json:"replicas"`
+	// Since is when that was seen. It is tried again after the policy's stableFor.
+	Since metav1.Time `json:"since"`
+}
+
+// OrdinalStart is where a cluster's ordinals start.
+type OrdinalStart struct {
+	Name  string `json:"name"`
+	Start int32  `json:"start"`
 }
 
 // Exclusion names clusters that were left out for one reason.
@@ -84,6 +143,11 @@ const (
 	ReasonNotReady   = "NotReady"   // the cluster's condition Ready is not True
 	ReasonTainted    = "Tainted"    // the cluster has a NoSchedule or NoExecute taint that is not tolerated
 	ReasonAPIMissing = "APIMissing" // the cluster is known not to serve the object's API group and version
+
+	ReasonNotSelected = "NotSelected" // the policy does not select the cluster
+	ReasonFull        = "Full"        // no replica fits into what is free there
+	ReasonSpread      = "Spread"      // a spread constraint keeps the object out
+	ReasonNotNeeded   = "NotNeeded"   // clusters that are preferred take everything
 )
 
 // ReasonNotFederated is the whole spec.reason of the decision on an object that is not, or no longer, federated. Such
@@ -129,8 +193,15 @@ type ClusterState struct {
 	Message string `json:"message,omitempty"`
 }
 
-// DecisionSynced is the condition type of a PlacementDecision. Its reason is one of the State constants.
-const DecisionSynced = "Synced"
+// Condition types of a PlacementDecision.
+const (
+	// DecisionSynced is True when every chosen cluster holds the object as decided. Its reason is one of the State
+	// constants.
+	DecisionSynced = "Synced"
+	// DecisionPlaced is False while replicas are unplaced or the object is kept in a cluster only because no other can
+	// take it; the message says what is missing. It is absent while all is well.
+	DecisionPlaced = "Placed"
+)
 
 // States of an object in one cluster.
 const (

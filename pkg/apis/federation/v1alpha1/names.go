@@ -35,6 +35,12 @@ const (
 	OnConflictAdopt = "adopt"
 	// OnConflictOverwrite takes an object over and makes it what the federation holds.
 	OnConflictOverwrite = "overwrite"
+	// AnnotationRebalance asks once, whenever its value changes, to divide an object's replicas anew as its policy says.
+	// "kubefed rebalance" sets it to the current time.
+	AnnotationRebalance = GroupName + "/rebalance"
+	// AnnotationReplicasPath on a CustomResourceDefinition without a scale subresource is the path of the replicas in its
+	// objects, such as ".spec.workers", so that a policy can divide them.
+	AnnotationReplicasPath = GroupName + "/replicas-path"
 )
 
 // FinalizerMembers keeps a federated object until every member has deleted its copy or a Tombstone stands for it.
