@@ -53,6 +53,9 @@ func bootstrap(ctx context.Context, config *rest.Config, info Info) error {
 			klog.FromContext(ctx).V(2).Info("waiting for the federation's own objects", "reason", next.Error())
 		}
 		last = next
+		if apierrors.IsInvalid(next) {
+			return false, next // no other server can help
+		}
 		return next == nil, nil
 	})
 	if err != nil {

@@ -184,7 +184,6 @@ type MapOverride struct {
 
 // JSONPatchOperation is one operation of a JSON patch (RFC 6902).
 //
-// +kubebuilder:validation:XValidation:rule="self.op in ['add', 'replace', 'test'] ? has(self.value) : !has(self.value)",message="add, replace and test need a value, the others take none"
 // +kubebuilder:validation:XValidation:rule="self.op in ['move', 'copy'] ? has(self.from) : !has(self.from)",message="move and copy need from, the others take none"
 type JSONPatchOperation struct {
 	// Op is add, remove, replace, move, copy or test.
@@ -197,7 +196,7 @@ type JSONPatchOperation struct {
 	// +optional
 	// +kubebuilder:validation:Pattern=`^/`
 	From string `json:"from,omitempty"`
-	// Value is any JSON value.
+	// Value is any JSON value; add, replace and test need one. (CEL can't see it: admission checks it.)
 	// +optional
 	Value *apiextensionsv1.JSON `json:"value,omitempty"`
 }
