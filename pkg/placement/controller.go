@@ -147,7 +147,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 
 // input gathers what Place asks for.
 func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision) (Input, error) {
-	in := Input{Object: factsOf(k, obj)}
+	in := Input{Object: ObjectFacts(k, obj)}
 	in.Object.Unfederated = !federated
 	if current != nil {
 		in.Current = &current.Spec

@@ -145,12 +145,12 @@ func objectOf(d *federation.PlacementDecision) Key {
 func (c *Controller) clusterAdded(ctx context.Context, e event.TypedCreateEvent[*federation.Cluster], q queue) {
 	c.roster.outdate()
 	if !e.IsInInitialList {
-		c.takeUp(ctx, clusterFacts(e.Object), q)
+		c.takeUp(ctx, ClusterFacts(e.Object), q)
 	}
 }
 
 func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.Cluster], q queue) {
-	before, after := clusterFacts(e.ObjectOld), clusterFacts(e.ObjectNew)
+	before, after := ClusterFacts(e.ObjectOld), ClusterFacts(e.ObjectNew)
 	if !reflect.DeepEqual(before, after) {
 		c.roster.outdate()
 		c.takeUp(ctx, after, q)
@@ -159,7 +159,7 @@ func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEven
 
 func (c *Controller) clusterGone(ctx context.Context, e event.TypedDeleteEvent[*federation.Cluster], q queue) {
 	c.roster.outdate()
-	facts := clusterFacts(e.Object)
+	facts := ClusterFacts(e.Object)
 	facts.Deleted = true
 	c.takeUp(ctx, facts, q)
 }

@@ -16,8 +16,8 @@ import (
 	"kubefed.dev/kubefed/pkg/policy"
 )
 
-// factsOf reads from an object what placing it depends on.
-func factsOf(k kind.Kind, obj *unstructured.Unstructured) Object {
+// ObjectFacts reads from an object what placing it depends on, but for Use: that takes other objects.
+func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 	version, name := k.GroupVersionKind.ToAPIVersionAndKind()
 	return Object{
 		Reference: federation.ObjectReference{
@@ -115,7 +115,7 @@ func (r *roster) clusters(ctx context.Context, from client.Reader) ([]Cluster, e
 	}
 	list := make([]Cluster, 0, len(all.Items))
 	for i := range all.Items {
-		list = append(list, clusterFacts(&all.Items[i]))
+		list = append(list, ClusterFacts(&all.Items[i]))
 	}
 	slices.SortFunc(list, byName)
 	r.list, r.fresh = list, true
@@ -129,7 +129,8 @@ func (r *roster) outdate() {
 	r.fresh = false
 }
 
-func clusterFacts(c *federation.Cluster) Cluster {
+// ClusterFacts reads from a Cluster what placing objects depends on, but for Reserved: that takes other decisions.
+func ClusterFacts(c *federation.Cluster) Cluster {
 	facts := Cluster{
 		Cluster: policy.ClusterOf(c),
 		Taints:  c.Spec.Taints,
