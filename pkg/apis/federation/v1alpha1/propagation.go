@@ -204,11 +204,11 @@ type ReplicaRule struct {
 type Moves struct {
 	// StableFor is how long a cluster of a better group has to be well before replicas go back to it. Default 5m.
 	// +optional
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="stableFor must be a duration such as 90s or 1h30m"
 	StableFor *metav1.Duration `json:"stableFor,omitempty"`
 	// MinimumStay is how long replicas stay where they went before they go back to a better group. Default 10m.
 	// +optional
-	// +kubebuilder:validation:Pattern=`^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$`
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="minimumStay must be a duration such as 90s or 1h30m"
 	MinimumStay *metav1.Duration `json:"minimumStay,omitempty"`
 	// MaxMoving is how many replicas move at a time, a number or a percentage of the object's replicas, rounded up.
 	// Default 25%.
