@@ -129,3 +129,39 @@ func TestWritesPerDeployment(t *testing.T) {
 		}
 	}
 }
+
+// TestWritesOfSlowRollout: a rollout of up to half a minute costs no more, its progress is told on the way, and what the
+// user changes is seen to be observed soon.
+func TestWritesOfSlowRollout(t *testing.T) {
+	ns := namespace(t, "slow")
+	federation.still(t)
+	before := federation.writes(t)
+	const available = 12
+	apply(t, federationName, into(ns, strings.Replace(webDeployment, "replicas: 6", fmt.Sprintf("replicas: 6\n  minReadySeconds: %d", available), 1)))
+	start := time.Now()
+	eventually(t, "its progress to be told", 8*time.Second, func() (bool, string) {
+		d, _ := get(t, federationName, "deployment/web", "-n", ns)
+		return number(d, "status", "observedGeneration") == 1 && number(d, "status", "availableReplicas") == 0, fmt.Sprint(field(d, "status"))
+	})
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/web", "--timeout=60s")
+	if took := time.Since(start); took < (available-1)*time.Second {
+		t.Errorf("the rollout was through after %s, before its pods were available", took)
+	}
+	federation.still(t)
+	counts, total := difference(federation.writes(t), before)
+	t.Logf("%d writes: %v", total, counts)
+	if total > 5 {
+		t.Errorf("%d writes for a Deployment that took its time, want at most 5: %v", total, counts)
+	}
+
+	kubectl(t, "scale", "-n", ns, "deployment/web", "--replicas=9")
+	start = time.Now()
+	eventually(t, "the new number to be observed", 8*time.Second, func() (bool, string) {
+		d, _ := get(t, federationName, "deployment/web", "-n", ns)
+		return number(d, "status", "observedGeneration") == number(d, "metadata", "generation"), fmt.Sprint(field(d, "status"))
+	})
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/web", "--timeout=60s")
+	if took := time.Since(start); took < (available-2)*time.Second {
+		t.Errorf("scaled after %s, before the new pods were available", took)
+	}
+}

@@ -33,7 +33,7 @@ func (m *member) apply(ctx context.Context, c *copies, key Key, in reading, live
 	})
 	want, before := DigestOf(config), m.outcome(key)
 	if inSync(live, want, before) {
-		o := outcome{State: federation.StateSynced, want: want, owned: before.owned, version: before.version, uid: before.uid}
+		o := outcome{State: federation.StateSynced, of: in.revision(), want: want, owned: before.owned, version: before.version, uid: before.uid}
 		if live != nil && !older(live.ResourceVersion, before.version) {
 			o.owned, o.version, o.uid = live.Owned, live.ResourceVersion, live.UID
 		}
@@ -51,8 +51,9 @@ func (m *member) apply(ctx context.Context, c *copies, key Key, in reading, live
 	}
 	result, err := m.put(ctx, c, key, in, config, live != nil || before.uid != "")
 	o, retry := m.classify(err, in)
-	o.want, o.uid, o.version = want, before.uid, before.version
+	o.want, o.uid, o.version, o.of = want, before.uid, before.version, before.of
 	if err == nil {
+		o.of = in.revision()
 		o.owned, _ = OwnedDigest(result, federation.FieldManager)
 		o.version, o.uid = result.GetResourceVersion(), result.GetUID()
 		m.view.arrived(key, m.Name)

@@ -21,24 +21,6 @@ import (
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
-// A change in a member is folded with what else changes within foldWindow. What has come to rest is written at once.
-// While a rollout moves on, its first intermediate status is written after firstWindow and each further one after twice
-// as long, up to lastWindow; the decision's status waits until the object's has been written twice. So a rollout costs
-// a handful of writes however many clusters it runs in and however long it takes, and a short one costs one of each.
-const (
-	foldWindow  = 50 * time.Millisecond
-	firstWindow = 3 * time.Second
-	lastWindow  = 16 * time.Second
-)
-
-// unwritten is what an object waits with.
-type unwritten struct {
-	since  time.Time // when something was first seen that is not written yet
-	rounds int       // intermediate statuses written since the object was last at rest
-}
-
-func (u unwritten) window() time.Duration { return min(firstWindow<<min(u.rounds, 8), lastWindow) }
-
 // folder brings the members' word on one object back to the federation API: PlacementDecision.status and the object's
 // own status; and it lets go of objects that no member holds any more.
 type folder struct {
@@ -47,13 +29,14 @@ type folder struct {
 	queue      *queue
 
 	mu         sync.Mutex
-	unwritten  map[Key]unwritten
+	paces      map[Key]pace
+	sweepAt    int // number of paces at which those of objects left alone are dropped
 	finalizing map[Key]bool
 }
 
 func newFolder(c client.Client, controller *Controller) *folder {
 	return &folder{client: c, controller: controller, queue: newQueue(),
-		unwritten: map[Key]unwritten{}, finalizing: map[Key]bool{}}
+		paces: map[Key]pace{}, sweepAt: 64, finalizing: map[Key]bool{}}
 }
 
 // enqueue has a key folded within foldWindow.
@@ -94,31 +77,48 @@ func (f *folder) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 	return f.fold(ctx, key, in)
 }
 
+// done forgets an object that is no more.
 func (f *folder) done(key Key) {
 	f.mu.Lock()
-	delete(f.unwritten, key)
+	delete(f.paces, key)
 	delete(f.finalizing, key)
 	f.mu.Unlock()
 	f.controller.view.allArrived(key)
 }
 
-// waiting is what a key waits with; it waits from the first call on.
-func (f *folder) waiting(key Key) unwritten {
+// written notes that nothing of an object is left to write.
+func (f *folder) written(key Key, rest bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	u := f.unwritten[key]
-	if u.since.IsZero() {
-		u.since = time.Now()
-		f.unwritten[key] = u
+	if p, ok := f.paces[key]; ok {
+		p.since = time.Time{}
+		f.paces[key] = p
 	}
-	return u
+	if rest {
+		delete(f.finalizing, key)
+	}
+	f.mu.Unlock()
+	if rest {
+		f.controller.view.allArrived(key)
+	}
 }
 
-// wrote begins the next round.
-func (f *folder) wrote(key Key) {
+// pace is an object's, for a generation; it runs from the first call on.
+func (f *folder) pace(key Key, generation int64, now time.Time) pace {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.unwritten[key] = unwritten{rounds: f.unwritten[key].rounds + 1}
+	p := f.paces[key].next(generation, now)
+	f.paces[key] = p
+	if len(f.paces) > f.sweepAt {
+		maps.DeleteFunc(f.paces, func(_ Key, p pace) bool { return p.since.IsZero() && now.Sub(p.last) > calm })
+		f.sweepAt = max(64, 2*len(f.paces))
+	}
+	return p
+}
+
+func (f *folder) wrote(key Key, n news, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paces[key] = f.paces[key].wrote(n, now)
 }
 
 func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Result, error) {
@@ -126,30 +126,41 @@ func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Resul
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	objectDue := s.object != nil && !equality.Semantic.DeepEqual(s.object, nested(in.object.Object, "status"))
-	decisionDue := !equality.Semantic.DeepEqual(s.decision, in.decision.Status)
-	if !objectDue && !decisionDue {
-		if s.rest {
-			f.done(key)
-		}
+	n := newsOf(in, s)
+	if !n.object && !n.decision {
+		f.written(key, s.rest)
 		return reconcile.Result{}, nil
 	}
-	u := f.waiting(key)
-	if age := time.Since(u.since); !s.rest && age < u.window() {
-		return reconcile.Result{RequeueAfter: u.window() - age}, nil
+	now := time.Now()
+	p := f.pace(key, in.object.GetGeneration(), now)
+	if wait := p.wait(n, now); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	if decisionDue && (s.rest || !objectDue || u.rounds >= 2) {
+	if p.decides(n) {
 		if err := f.writeDecision(ctx, in.decision, s.decision); err != nil {
 			return retryable(err)
 		}
 	}
-	if objectDue {
+	if n.object {
 		if err := f.writeStatus(ctx, in, s.object); err != nil {
 			return retryable(err)
 		}
 	}
-	f.wrote(key)
+	f.wrote(key, n, now)
 	return reconcile.Result{}, nil
+}
+
+// newsOf compares what the statuses should be with what they are.
+func newsOf(in reading, s summary) news {
+	previous := nested(in.object.Object, "status")
+	n := news{rest: s.rest}
+	n.object = s.object != nil && !equality.Semantic.DeepEqual(s.object, previous)
+	n.decision = !equality.Semantic.DeepEqual(s.decision, in.decision.Status)
+	n.urgent = n.object && alarming(previous, s.object) || n.decision && pressing(in.decision.Status.Clusters, s.decision.Clusters)
+	// Pods that end slowly are nothing that anyone waits for.
+	n.minor = n.object && !n.decision && equality.Semantic.DeepEqual(
+		without(s.object, []string{"terminatingReplicas"}), without(previous, []string{"terminatingReplicas"}))
+	return n
 }
 
 // retryable lets an object that went away in the meantime go.

@@ -25,6 +25,8 @@ import (
 type outcome struct {
 	State   string
 	Message string
+	// of is what the member was last made to hold.
+	of revision
 	// want digests the configuration last applied, owned what the member then held of it: they differ where the member
 	// changes what is applied, as a mutating webhook does.
 	want, owned Digest
@@ -186,13 +188,13 @@ func (m *member) outcome(key Key) outcome {
 	return m.outcomes[key]
 }
 
-// settle records an outcome and tells of it if it changed.
+// settle records an outcome and tells of it if it says something new.
 func (m *member) settle(key Key, o outcome) {
 	m.mu.Lock()
 	old, had := m.outcomes[key]
 	m.outcomes[key] = o
 	m.mu.Unlock()
-	if !had || old.State != o.State || old.Message != o.Message {
+	if !had || old.State != o.State || old.Message != o.Message || old.of != o.of {
 		m.told(key)
 	}
 }

@@ -22,13 +22,12 @@ type summary struct {
 
 // evidence is what is known of an object in one of its clusters.
 type evidence struct {
-	name      string
-	placed    bool
-	placement federation.ClusterPlacement
-	joined    bool // a Cluster of this name is there and not leaving
-	ready     bool
-	seen      sighting
-	recorded  *federation.ClusterState // in the decision's status
+	name     string
+	placed   bool
+	joined   bool // a Cluster of this name is there and not leaving
+	ready    bool
+	seen     sighting
+	recorded *federation.ClusterState // in the decision's status
 }
 
 // summarize gathers the evidence of every cluster that a decision names or named.
@@ -41,8 +40,7 @@ func (c *Controller) summarize(ctx context.Context, key Key, in reading) (summar
 		return all[name]
 	}
 	for _, p := range in.decision.Spec.Clusters {
-		e := at(p.Name)
-		e.placed, e.placement = true, p
+		at(p.Name).placed = true
 	}
 	for i := range in.decision.Status.Clusters {
 		at(in.decision.Status.Clusters[i].Name).recorded = &in.decision.Status.Clusters[i]
@@ -82,7 +80,7 @@ func summarize(in reading, list []evidence) summary {
 		if !e.placed || !e.joined {
 			continue
 		}
-		r := Report{Cluster: e.name, Current: e.current()}
+		r := Report{Cluster: e.name, Current: e.current(in)}
 		switch {
 		case e.seen.copy != nil:
 			r.Status = e.seen.copy.Status
@@ -105,18 +103,6 @@ func summarize(in reading, list []evidence) summary {
 func lastKnown(ready int32) map[string]any {
 	n := int64(ready)
 	return map[string]any{"replicas": n, "readyReplicas": n, "availableReplicas": n, "updatedReplicas": n, "currentReplicas": n}
-}
-
-// current says whether the member holds what was decided and its controllers have seen it.
-func (e evidence) current() bool {
-	c := e.seen.copy
-	if c == nil || e.seen.outcome.State != federation.StateSynced || c.Owned != e.seen.outcome.owned {
-		return false
-	}
-	if observed, ok := c.Status["observedGeneration"].(int64); ok {
-		return observed >= c.Generation
-	}
-	return true
 }
 
 // stateOf is a cluster's entry in the decision's status; nil drops it. known is false where nothing new can be said.
@@ -159,27 +145,6 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 		}
 	}
 	return s, true
-}
-
-// finished says whether a Job has ended, well or not. Kubernetes takes neither condition back.
-func finished(status map[string]any) bool {
-	return text(condition(status, "Complete"), "status") == "True" || text(condition(status, "Failed"), "status") == "True"
-}
-
-// settled says whether nothing is to be waited for in a cluster before its state is written down.
-func settled(e evidence, state *federation.ClusterState, in reading) bool {
-	switch {
-	case state == nil:
-		return true
-	case !e.placed:
-		return false
-	case !e.seen.decided || state.State == federation.StatePending:
-		return false
-	case state.State != federation.StateSynced || in.kind.Replicas == nil || state.Finished:
-		return true
-	}
-	want := e.placement.Replicas
-	return e.current() && (want == nil || state.ReadyReplicas != nil && *state.ReadyReplicas == *want)
 }
 
 // where says in one line where an object is.

@@ -32,10 +32,10 @@ func deploymentReading(shares map[string]int32) reading {
 
 // held is the evidence of a ready cluster that holds its share.
 func held(name string, share, ready int64) evidence {
-	c := &Copy{OriginUID: "u1", Replicas: share, Status: map[string]any{"observedGeneration": int64(1), "replicas": share, "readyReplicas": ready}}
+	c := &Copy{OriginUID: "u1", Replicas: share, Status: map[string]any{"observedGeneration": int64(1), "replicas": share, "updatedReplicas": share, "readyReplicas": ready, "availableReplicas": ready}}
 	c.Generation = 1
-	return evidence{name: name, placed: true, placement: federation.ClusterPlacement{Name: name, Replicas: int32p(int32(share))}, joined: true, ready: true,
-		seen: sighting{known: true, decided: true, copy: c, outcome: outcome{State: federation.StateSynced, uid: "c"}}}
+	return evidence{name: name, placed: true, joined: true, ready: true, seen: sighting{known: true, decided: true, copy: c,
+		outcome: outcome{State: federation.StateSynced, uid: "c", of: revision{uid: "u1", generation: 1, decision: 2}}}}
 }
 
 func TestSummarize(t *testing.T) {
@@ -58,6 +58,20 @@ func TestSummarize(t *testing.T) {
 		evidence: []evidence{held("gondor", 3, 1)},
 		where:    "gondor 1/3", reason: federation.StateSynced,
 		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: int32p(1)}},
+	}, {
+		name: "pods that are ready but not available yet are not at rest", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{func() evidence {
+			e := held("gondor", 3, 3)
+			e.seen.copy.Status["availableReplicas"] = int64(1)
+			return e
+		}()},
+		where: "gondor 3/3", reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: three}},
+	}, {
+		name: "a cluster that holds what was asked of it before is not at rest", shares: map[string]int32{"gondor": 3},
+		evidence: []evidence{func() evidence { e := held("gondor", 3, 3); e.seen.outcome.of.generation = 0; return e }()},
+		where:    "gondor 3/3", reason: federation.StateSynced,
+		states: []federation.ClusterState{{Name: "gondor", State: "Synced", ReadyReplicas: three}},
 	}, {
 		name: "a cluster that was not dealt with yet is pending", shares: map[string]int32{"gondor": 3},
 		evidence: []evidence{{name: "gondor", placed: true, joined: true, ready: true, seen: sighting{known: true}}},
