@@ -53,7 +53,7 @@ func run(m *testing.M) int {
 	defer federation.run(ctx, "kubefed", "playground", "down", "--dir="+federation.dir)
 	steps := [][]string{
 		{"kubefed", "playground", "up", "--dir=" + federation.dir},
-		{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com"},
+		{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s"},
 		{"kubectl", "config", "use-context", federationName},
 	}
 	for _, name := range members {

@@ -128,6 +128,31 @@ func TestStatus(t *testing.T) {
 	})
 }
 
+// TestUnschedulable: pods for which a member has no room are counted in the decision, as long as that is so.
+func TestUnschedulable(t *testing.T) {
+	ns := namespace(t, "no-room")
+	deployment := into(ns, strings.Replace(webDeployment, `image: "nginx:1"`, `image: "nginx:1", resources: {requests: {cpu: "5000"}}`, 1))
+	apply(t, federationName, deployment)
+	unschedulable := func() (total int, states string) {
+		d, _ := get(t, federationName, "placementdecision", "web.deployments.apps", "-n", ns)
+		list, _ := field(d, "status", "clusters").([]any)
+		for _, state := range list {
+			total += number(state.(map[string]any), "unschedulableReplicas")
+		}
+		return total, fmt.Sprint(list)
+	}
+	eventually(t, "the pods without a node to be counted", 30*time.Second, func() (bool, string) {
+		n, states := unschedulable()
+		return n == 6, states
+	})
+	apply(t, federationName, strings.Replace(deployment, "5000", "1m", 1))
+	kubectl(t, "rollout", "status", "-n", ns, "deployment/web", "--timeout=60s")
+	eventually(t, "none to be counted", 30*time.Second, func() (bool, string) {
+		n, states := unschedulable()
+		return n == 0 && !strings.Contains(states, "unschedulable"), states
+	})
+}
+
 // TestAutoscaled: the number of replicas that a member's autoscaler set stays, whatever else changes.
 func TestAutoscaled(t *testing.T) {
 	ns := namespace(t, "autoscaled")

@@ -31,6 +31,7 @@ import (
 	"kubefed.dev/kubefed/pkg/apiserver"
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/sync"
 )
 
 // controller is one of the federation's own controllers. start registers it with the environment's manager; nothing
@@ -91,6 +92,7 @@ type controllerOptions struct {
 	lease       leaseDurations
 	signing     apiserver.SigningFiles
 	cluster     cluster.Options
+	sync        sync.Options
 }
 
 type leaseDurations struct{ duration, renew, retry time.Duration }
@@ -112,6 +114,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.selected, "controllers", o.selected,
 		"Controllers to run: '*' means all, 'foo' means foo, '-foo' means all but foo, nothing means none. All: "+strings.Join(controllerNames(), ", ")+".")
 	o.cluster.AddFlags(fs)
+	o.sync.AddFlags(fs)
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }
 

@@ -28,7 +28,7 @@ func startSync(_ context.Context, env *Environment) error {
 	if err != nil {
 		return err
 	}
-	engager, err := sync.Add(env.Manager, env.Catalog, federationClient, env.Federation)
+	engager, err := sync.Add(env.Manager, env.Catalog, federationClient, env.Federation, env.options.sync)
 	if err != nil {
 		return err
 	}

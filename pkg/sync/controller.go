@@ -44,10 +44,10 @@ type engagement struct {
 
 // Add registers sync with a manager whose cache also feeds the catalog; it writes through federationClient. It hears of
 // members as a cluster.Engager.
-func Add(mgr manager.Manager, catalog *kind.Catalog, federationClient client.Client, federationName string) (*Controller, error) {
+func Add(mgr manager.Manager, catalog *kind.Catalog, federationClient client.Client, federationName string, options Options) (*Controller, error) {
 	c := &Controller{engaged: map[string]engagement{}, members: map[string]*member{}}
 	c.view = &view{
-		federation: federationName, catalog: catalog, reader: mgr.GetCache(),
+		federation: federationName, options: options.withDefaults(), catalog: catalog, reader: mgr.GetCache(),
 		recorder: mgr.GetEventRecorder("sync"), log: mgr.GetLogger().WithName("sync"),
 		buried: map[Key]map[types.UID]federation.TombstoneSpec{}, changes: map[Key]time.Time{},
 	}

@@ -49,9 +49,10 @@ type member struct {
 
 	queue *queue
 
-	mu       sync.Mutex
-	kinds    map[schema.GroupKind]*copies
-	outcomes map[Key]outcome
+	mu        sync.Mutex
+	kinds     map[schema.GroupKind]*copies
+	outcomes  map[Key]outcome
+	shortages map[Key]shortage
 }
 
 const (
@@ -64,7 +65,7 @@ func newMember(ctx context.Context, m *cluster.Member, v *view, told func(Key)) 
 	return &member{
 		Member: m, view: v, ctx: ctx, cancel: cancel, told: told,
 		queue: newQueue(),
-		kinds: map[schema.GroupKind]*copies{}, outcomes: map[Key]outcome{},
+		kinds: map[schema.GroupKind]*copies{}, outcomes: map[Key]outcome{}, shortages: map[Key]shortage{},
 	}
 }
 
@@ -82,6 +83,7 @@ func (m *member) start() error {
 	if err := c.Watch(m.queue); err != nil {
 		return fmt.Errorf("starting sync for cluster %s: %w", m.Name, err)
 	}
+	go m.followShortages(m.view.options.UnschedulableAfter)
 	go func() {
 		if err := c.Start(m.ctx); err != nil {
 			m.view.log.Error(err, "sync ended", "cluster", m.Name)
@@ -146,6 +148,7 @@ func (m *member) observe(gk schema.GroupKind, old, now *Copy) {
 		o.uid, o.version = "", ""
 		m.outcomes[key] = o
 	}
+	m.noteShortage(key, now, time.Now())
 	m.mu.Unlock()
 	if now == nil || !known || now.Owned != o.owned || now.DeletionTimestamp != nil {
 		m.enqueue(key)
@@ -163,6 +166,8 @@ type sighting struct {
 	outcome outcome
 	// decided is false until the key was dealt with since this member came up.
 	decided bool
+	// unschedulable is how many pods find no node; nil: none, or not known.
+	unschedulable *int32
 }
 
 func (s sighting) holds(uid types.UID) bool {
@@ -174,6 +179,7 @@ func (m *member) see(key Key) sighting {
 	defer m.mu.Unlock()
 	var s sighting
 	s.outcome, s.decided = m.outcomes[key]
+	s.unschedulable = m.shortages[key].unschedulable
 	if c := m.kinds[key.GroupKind]; c != nil && c.ready(nil) {
 		s.known, s.copy = true, c.get(key.Namespace, key.Name)
 	} else if s.decided && s.outcome.State == federation.StateUnsupported {

@@ -136,6 +136,9 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 			s.ReadyReplicas = e.recorded.ReadyReplicas
 		}
 	}
+	if in.kind.Replicas != nil && e.placed {
+		s.UnschedulableReplicas = unschedulableIn(e)
+	}
 	if in.kind.GroupKind() == jobs && e.placed {
 		switch {
 		case e.seen.copy != nil:

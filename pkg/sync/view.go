@@ -23,6 +23,7 @@ import (
 // view reads the federation API, from caches only.
 type view struct {
 	federation string
+	options    Options
 	catalog    *kind.Catalog
 	reader     client.Reader // PlacementDecisions, Clusters, Tombstones
 	synced     func() bool   // whether reader has been filled once

@@ -185,7 +185,7 @@ type ClusterState struct {
 	Finished bool `json:"finished,omitempty"`
 	// UnschedulableReplicas is how many of the workload's pods the member's scheduler has found no node for, each for
 	// longer than a minute (federation-apiserver --unschedulable-after). Absent where there are none, and where that is
-	// not known.
+	// not known. It speaks of the share that was in force at the observedGeneration of condition Synced.
 	// +optional
 	UnschedulableReplicas *int32 `json:"unschedulableReplicas,omitempty"`
 	// Message explains a state other than Synced, and what to do.
