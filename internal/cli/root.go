@@ -23,8 +23,10 @@ type Streams struct {
 // Exit codes of kubefed.
 const (
 	ExitOK     = 0
-	ExitFailed = 1 // the command did not do what was asked; also unknown commands and flags, as with kubectl
-	ExitUsage  = 2 // an argument or a flag's value is wrong; nothing was tried
+	ExitFailed = 1 // the command did not do what was asked, as with kubectl
+	ExitUsage  = 1 // an argument or a flag is wrong; nothing was tried
+	// ExitNotSurvived: kubefed plan found something that would not survive.
+	ExitNotSurvived = 2
 	// ExitDegraded: what was asked about answers, but is not as it should be.
 	ExitDegraded = 3
 )
