@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -94,44 +93,21 @@ func (c *Catalog) Start(ctx context.Context) error {
 	return nil
 }
 
-// addNatives adds every native kind that can be listed, watched and changed, in its preferred version.
+// addNatives adds every native kind.
 func (c *Catalog) addNatives(ctx context.Context) error {
-	lists, err := discovery.ServerPreferredResources(c.discovery)
+	kinds, err := Natives(c.discovery)
 	if err != nil {
-		return fmt.Errorf("discovering the kinds that the federation API serves: %w", err)
+		return err
 	}
-	for _, list := range lists {
-		gv, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			return fmt.Errorf("discovering the kinds that the federation API serves: %w", err)
-		}
-		for _, r := range list.APIResources {
-			gk := schema.GroupKind{Group: gv.Group, Kind: r.Kind}
-			if !Federatable(gk) || !hasVerbs(r.Verbs, "get", "list", "watch", "create", "delete") {
-				continue
-			}
-			// Kinds of CRDs come with their CRD, which also says when they go.
-			if _, served := nativeGroups[gv.Group]; !served {
-				continue
-			}
-			if err := c.add(ctx, Kind{GroupVersionKind: gv.WithKind(r.Kind), Resource: r.Name, Namespaced: r.Namespaced, Rule: RuleOf(gk)}); err != nil {
-				return err
-			}
+	for _, k := range kinds {
+		if err := c.add(ctx, k); err != nil {
+			return err
 		}
 	}
 	c.mu.Lock()
 	c.native = true
 	c.mu.Unlock()
 	return nil
-}
-
-var nativeGroups = map[string]struct{}{
-	"": {}, "apps": {}, "batch": {}, "autoscaling": {}, "networking.k8s.io": {}, "policy": {}, "storage.k8s.io": {},
-	"scheduling.k8s.io": {}, "apiextensions.k8s.io": {},
-}
-
-func hasVerbs(have []string, want ...string) bool {
-	return !slices.ContainsFunc(want, func(v string) bool { return !slices.Contains(have, v) })
 }
 
 func (c *Catalog) add(ctx context.Context, k Kind) error {
@@ -189,7 +165,7 @@ func (c *Catalog) remove(ctx context.Context, gk schema.GroupKind) {
 
 // follow adds or removes the kind that a CRD defines.
 func (c *Catalog) follow(ctx context.Context, crd *unstructured.Unstructured, gone bool) {
-	k, served := kindOf(crd)
+	k, served := OfDefinition(crd)
 	if !Federatable(k.GroupKind()) {
 		return
 	}
@@ -214,27 +190,6 @@ func (c *Catalog) followName(ctx context.Context, name string) {
 	if ctx.Err() == nil && c.cache.Get(ctx, types.NamespacedName{Name: name}, crd) == nil {
 		c.follow(ctx, crd, false)
 	}
-}
-
-// kindOf reads the kind that a CRD defines, in its storage version where that is served, and whether it is served yet. A
-// CRD that is being deleted serves on: its objects have to be finalized first.
-func kindOf(crd *unstructured.Unstructured) (Kind, bool) {
-	get := func(fields ...string) string { s, _, _ := unstructured.NestedString(crd.Object, fields...); return s }
-	k := Kind{Resource: get("spec", "names", "plural"), Namespaced: get("spec", "scope") == "Namespaced", Custom: true}
-	k.Group, k.Kind = get("spec", "group"), get("spec", "names", "kind")
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	for _, v := range versions {
-		m, _ := v.(map[string]any)
-		if name, _ := m["name"].(string); m["served"] == true && (k.Version == "" || m["storage"] == true) {
-			k.Version = name
-		}
-	}
-	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
-	established := slices.ContainsFunc(conditions, func(c any) bool {
-		m, _ := c.(map[string]any)
-		return m["type"] == "Established" && m["status"] == "True"
-	})
-	return k, established && k.Version != ""
 }
 
 // Kinds lists the kinds known now.

@@ -43,6 +43,13 @@ const (
 	AnnotationReplicasPath = GroupName + "/replicas-path"
 )
 
+// Taints of Clusters that follow from what the federation believes of their health.
+const (
+	TaintDegraded    = GroupName + "/degraded"    // its API answers, capacity or traffic is impaired
+	TaintUnreachable = GroupName + "/unreachable" // its API is silent, traffic or witnesses say that it is alive
+	TaintDown        = GroupName + "/down"        // its API is silent and traffic is dead
+)
+
 // FinalizerMembers keeps a federated object until every member has deleted its copy or a Tombstone stands for it.
 // The API server's admission adds it; pkg/sync takes it off.
 const FinalizerMembers = GroupName + "/members"
