@@ -40,28 +40,34 @@ type Answer struct {
 
 // Candidate is the record of one cluster in one decision.
 type Candidate struct {
-	Cluster string
+	Cluster string `json:"cluster"`
 	// Group is the name of the policy's cluster group that selects the cluster.
-	Group string
+	Group string `json:"group,omitempty"`
 	// Out is the reason why the cluster takes nothing new (federation.Reason constants); empty where it may. Detail says
 	// more, for a person: the taint, the selector, what is missing.
-	Out, Detail string
+	Out    string `json:"out,omitempty"`
+	Detail string `json:"detail,omitempty"`
 	// Weight, Min and Max are the policy's, Max nil for no limit. Fits is how many more replicas fit into what is free,
 	// nil where that is unknown. Price is the price of one replica for one hour, 0 where it is unknown.
-	Weight, Min int32
-	Max, Fits   *int32
-	Price       float64
+	Weight int32   `json:"weight"`
+	Min    int32   `json:"min,omitempty"`
+	Max    *int32  `json:"max,omitempty"`
+	Fits   *int32  `json:"fits,omitempty"`
+	Price  float64 `json:"price,omitempty"`
 	// Has are the replicas by the current decision, Ready how many of them are ready, Target what the cluster is to have
 	// in the end, Gets what the decision gives it now (they differ while replicas move). nil for what is copied whole.
-	Has, Ready, Target, Gets *int32
+	Has    *int32 `json:"has,omitempty"`
+	Ready  *int32 `json:"ready,omitempty"`
+	Target *int32 `json:"target,omitempty"`
+	Gets   *int32 `json:"gets,omitempty"`
 	// Timers that hold something back, such as "goes back to gondor at ... (stableFor)".
-	Timers []Timer
+	Timers []Timer `json:"timers,omitempty"`
 }
 
 // Timer is what a decision waits for.
 type Timer struct {
-	What  string
-	Until time.Time
+	What  string    `json:"what"`
+	Until time.Time `json:"until"`
 }
 
 // Object is what is to be known of an object in order to place it.
