@@ -29,13 +29,14 @@ var apart = []string{"pkg/placement", "pkg/sync", "pkg/dns", "pkg/failover"}
 var mayImport = map[string][]string{
 	"pkg/apis":            {"pkg/apis"},
 	"pkg/kind":            {"pkg/apis"},
-	"pkg/apiserver":       {"pkg/apis", "pkg/kind", "internal/pki"},
+	"pkg/apiserver":       {"pkg/apis", "pkg/kind", "internal/pki", "internal/tracing"},
 	"pkg/policy":          {"pkg/apis"},
-	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy"},
+	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy", "internal/tracing"},
 	"pkg/cluster":         {"pkg/apis", "pkg/kind"},
-	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster"},
+	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "internal/tracing"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},
 	"internal/pki":        {},
+	"internal/tracing":    {},
 	"internal/node":       {},
 	"internal/playground": {},
 }

@@ -34,12 +34,14 @@ var admissionOn = sets.New(
 	validatingwebhook.PluginName,
 	resourcequota.PluginName,
 	membersPlugin,
+	tracesPlugin,
 )
 
 // registerAdmission sets the chain: the federation's own plugin is the last that mutates, so that no webhook takes the
 // finalizer off again.
 func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(membersPlugin, func(io.Reader) (admission.Interface, error) { return newMembers(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin)
+	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, tracesPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }

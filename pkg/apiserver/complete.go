@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
@@ -16,6 +15,8 @@ import (
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	"k8s.io/kubernetes/pkg/capabilities"
 	controlplaneoptions "k8s.io/kubernetes/pkg/controlplane/apiserver/options"
+
+	"kubefed.dev/kubefed/internal/tracing"
 )
 
 // state is what is made on the way from options to a server.
@@ -180,30 +181,18 @@ func (o *Options) configureAuthentication() error {
 	return nil
 }
 
-// configureTracing exports spans where OpenTelemetry's own variables say so (OTLP over gRPC), unless
-// --tracing-config-file already does.
+// configureTracing exports spans where OpenTelemetry's own variables say so, unless --tracing-config-file already does.
 func (o *Options) configureTracing(getenv func(string) string) error {
-	endpoint := getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-	if endpoint == "" {
-		endpoint = getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
-	}
-	if o.Kube.Traces.ConfigFile != "" || endpoint == "" {
+	if o.Kube.Traces.ConfigFile != "" {
 		return nil
 	}
-	ratio := 1.0
-	if arg := getenv("OTEL_TRACES_SAMPLER_ARG"); arg != "" {
-		var err error
-		if ratio, err = strconv.ParseFloat(arg, 64); err != nil || ratio < 0 || ratio > 1 {
-			return errors.New("OTEL_TRACES_SAMPLER_ARG must be the part of requests to trace, between 0 and 1")
-		}
-	}
-	_, hostPort, found := strings.Cut(endpoint, "://")
-	if !found {
-		hostPort = endpoint
+	export, err := tracing.FromEnvironment(getenv)
+	if err != nil || export.Endpoint == "" {
+		return err
 	}
 	file := filepath.Join(o.state.dir, "tracing.yaml")
 	config := fmt.Sprintf("apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\nendpoint: %q\nsamplingRatePerMillion: %d\n",
-		strings.TrimSuffix(hostPort, "/"), int(ratio*1e6))
+		export.Endpoint, export.PerMillion())
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return fmt.Errorf("writing the tracing configuration: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"go.opentelemetry.io/otel"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,6 +20,8 @@ import (
 	controlplaneapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
 	controlplaneoptions "k8s.io/kubernetes/pkg/controlplane/apiserver/options"
 	generatedopenapi "k8s.io/kubernetes/pkg/generated/openapi"
+
+	"kubefed.dev/kubefed/internal/tracing"
 )
 
 // Server is a federation API server. Make one per process: much of Kubernetes' configuration is global.
@@ -131,8 +132,9 @@ func newConfigs(opts controlplaneoptions.CompletedOptions, embedded bool) (*conf
 	}
 	generic.EffectiveVersion = kubernetesVersion{generic.EffectiveVersion}
 	generic.EnableMetrics = false // installMetrics serves the controllers' metrics beside the server's
-	if generic.TracerProvider != nil {
-		otel.SetTracerProvider(generic.TracerProvider) // controllers' spans go the same way
+	if opts.Traces.ConfigFile != "" {
+		generic.TracerProvider = tracing.Impatient(generic.TracerProvider)
+		tracing.Use(generic.TracerProvider) // controllers' spans go the same way
 	}
 	resolver := webhook.NewDefaultServiceResolver()
 	c := &configs{}

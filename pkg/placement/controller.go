@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"kubefed.dev/kubefed/internal/tracing"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
 )
@@ -116,8 +117,7 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	if obj.GetDeletionTimestamp() != nil {
 		return reconcile.Result{}, nil
 	}
-	at := k.DecisionKey(key.Namespace, key.Name)
-	current, err := c.decision(ctx, at)
+	current, err := c.decision(ctx, k.DecisionKey(key.Namespace, key.Name))
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -125,24 +125,34 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 	if current == nil && !federated || current != nil && current.DeletionTimestamp != nil {
 		return reconcile.Result{}, nil
 	}
+	ctx, span := tracing.Start(ctx, "placement reconcile", tracing.Object{
+		Kind: key.GroupKind, Namespace: key.Namespace, Name: key.Name, UID: obj.GetUID(), Generation: obj.GetGeneration(),
+	})
+	result, done, err := c.decide(ctx, k, obj, federated, current)
+	span.End(done, err)
+	return result, err
+}
+
+// decide decides on an object, stores the decision if it differs from the current one, and says what was done.
+func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision) (reconcile.Result, string, error) {
 	started := time.Now()
 	in, err := c.input(ctx, k, obj, federated, current)
 	if errors.Is(err, kind.ErrNotSynced) {
-		return reconcile.Result{RequeueAfter: notYet}, nil
+		return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
 	} else if err != nil {
-		return reconcile.Result{}, err
+		return reconcile.Result{}, "", err
 	}
 	want := Place(in).Decision
 	decideSeconds.Observe(time.Since(started).Seconds())
 	if current != nil && Same(&current.Spec, &want) {
 		decisionsTotal.WithLabelValues(resultUnchanged).Inc()
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, resultUnchanged, nil
 	}
-	if c.terminating(ctx, key.Namespace) {
-		return reconcile.Result{}, nil
+	if c.terminating(ctx, obj.GetNamespace()) {
+		return reconcile.Result{}, resultUnchanged, nil
 	}
 	log.FromContext(ctx).V(1).Info("placing", "clusters", len(want.Clusters), "reason", want.Reason)
-	return c.store(ctx, at, current, want)
+	return c.store(ctx, k.DecisionKey(obj.GetNamespace(), obj.GetName()), current, want)
 }
 
 // input gathers what Place asks for.

@@ -10,6 +10,7 @@ const (
 	resultCreated   = "created"
 	resultChanged   = "changed"
 	resultUnchanged = "unchanged"
+	resultDeferred  = "deferred" // in spans alone: nothing was decided yet
 )
 
 var (

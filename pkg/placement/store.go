@@ -20,39 +20,40 @@ import (
 // fieldOwner is placement's name among the managers of a decision's fields.
 const fieldOwner = client.FieldOwner("kubefed-placement")
 
-// store writes a decision with one request. Only placement writes specs, so that a change needs no precondition.
-func (c *Controller) store(ctx context.Context, at types.NamespacedName, current *federation.PlacementDecision, want Decision) (reconcile.Result, error) {
+// store writes a decision with one request, and says what was done. Only placement writes specs, so that a change needs
+// no precondition.
+func (c *Controller) store(ctx context.Context, at types.NamespacedName, current *federation.PlacementDecision, want Decision) (reconcile.Result, string, error) {
 	d := &federation.PlacementDecision{ObjectMeta: metav1.ObjectMeta{Namespace: at.Namespace, Name: at.Name}}
 	if current == nil {
 		d.Spec = want
 		err := c.federation.Create(ctx, d, fieldOwner)
 		switch {
 		case apierrors.IsAlreadyExists(err): // the cache does not show it yet
-			return reconcile.Result{RequeueAfter: notYet}, nil
+			return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
 		case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-			return reconcile.Result{}, nil // the object goes with its namespace
+			return reconcile.Result{}, resultUnchanged, nil // the object goes with its namespace
 		case err != nil:
-			return reconcile.Result{}, fmt.Errorf("creating PlacementDecision %s: %w", at, err)
+			return reconcile.Result{}, "", fmt.Errorf("creating PlacementDecision %s: %w", at, err)
 		}
 		decisionsTotal.WithLabelValues(resultCreated).Inc()
 		c.remember(ctx, d)
-		return reconcile.Result{}, nil
+		return reconcile.Result{}, resultCreated, nil
 	}
 	patch, err := specPatch(want)
 	if err != nil {
-		return reconcile.Result{}, err
+		return reconcile.Result{}, "", err
 	}
 	err = c.federation.Patch(ctx, d, client.RawPatch(types.MergePatchType, patch), fieldOwner)
 	switch {
 	case apierrors.IsNotFound(err): // deleted; the cache does not show it yet
 		c.written.forget(at)
-		return reconcile.Result{RequeueAfter: notYet}, nil
+		return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
 	case err != nil:
-		return reconcile.Result{}, fmt.Errorf("changing PlacementDecision %s: %w", at, err)
+		return reconcile.Result{}, "", fmt.Errorf("changing PlacementDecision %s: %w", at, err)
 	}
 	decisionsTotal.WithLabelValues(resultChanged).Inc()
 	c.remember(ctx, d)
-	return reconcile.Result{}, nil
+	return reconcile.Result{}, resultChanged, nil
 }
 
 // specPatch is the JSON merge patch (RFC 7386) that makes a decision's spec the wanted one: what is empty is null.

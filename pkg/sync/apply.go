@@ -49,8 +49,10 @@ func (m *member) apply(ctx context.Context, c *copies, key Key, in reading, live
 	if drifted(live, want, before) {
 		driftCorrected(m.view.recorder, in.object, m.Name)
 	}
-	result, err := m.put(ctx, c, key, in, config, live != nil || before.uid != "")
+	called, span := m.span(ctx, "sync apply", key, in, in.object.GetUID())
+	result, err := m.put(called, c, key, in, config, live != nil || before.uid != "")
 	o, retry := m.classify(err, in)
+	span.End(o.State, err)
 	o.want, o.uid, o.version, o.of = want, before.uid, before.version, before.of
 	if err == nil {
 		o.of = in.revision()
@@ -197,7 +199,7 @@ func (m *member) classify(err error, in reading) (outcome, time.Duration) {
 }
 
 // remove deletes a copy; the watch tells when it is gone.
-func (m *member) remove(ctx context.Context, c *copies, key Key, live *Copy) (reconcile.Result, error) {
+func (m *member) remove(ctx context.Context, c *copies, key Key, in reading, live *Copy) (reconcile.Result, error) {
 	o := m.outcome(key)
 	if m.offline.Load() {
 		o.State, o.Message = federation.StateWaiting, "the cluster is not ready; the copy there is removed when it is"
@@ -210,9 +212,11 @@ func (m *member) remove(ctx context.Context, c *copies, key Key, live *Copy) (re
 		return reconcile.Result{}, nil
 	}
 	background := metav1.DeletePropagationBackground
-	err := c.client(key.Namespace).Delete(ctx, key.Name, metav1.DeleteOptions{
+	called, span := m.span(ctx, "sync delete", key, in, live.OriginUID)
+	err := c.client(key.Namespace).Delete(called, key.Name, metav1.DeleteOptions{
 		PropagationPolicy: &background, Preconditions: &metav1.Preconditions{UID: &live.UID},
 	})
+	span.End(o.State, err)
 	memberWrites.WithLabelValues(m.Name, "delete", o.State).Inc()
 	switch {
 	case err == nil:

@@ -239,7 +239,7 @@ func (m *member) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 	}
 	live := c.get(key.Namespace, key.Name)
 	if live != nil && buried(in.wish, live.OriginUID) {
-		return m.remove(ctx, c, key, live)
+		return m.remove(ctx, c, key, in, live)
 	}
 	switch in.wish.Verb {
 	case Apply:
@@ -256,7 +256,7 @@ func (m *member) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 			m.told(key)
 			return reconcile.Result{}, nil
 		}
-		return m.remove(ctx, c, key, live)
+		return m.remove(ctx, c, key, in, live)
 	}
 	m.told(key)
 	return reconcile.Result{}, nil
