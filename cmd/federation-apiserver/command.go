@@ -63,10 +63,14 @@ certificates, serves on the loopback interface and writes DIR/admin.kubeconfig.`
 func newControllersCommand() *cobra.Command {
 	controllers := newControllerOptions()
 	logOptions := logs.NewOptions()
-	var kubeconfig string
+	serving := newServingOptions()
 	cmd := &cobra.Command{
-		Use:           "controllers --kubeconfig FILE",
-		Short:         "Run only the controllers",
+		Use:   "controllers --kubeconfig FILE",
+		Short: "Run only the controllers",
+		Long: `Run only the controllers, beside servers that run with --controllers= .
+
+Metrics and health are served on a port of their own. Everything but /healthz, /livez and /readyz needs a name and a right
+that the federation API knows.`,
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -74,19 +78,31 @@ func newControllersCommand() *cobra.Command {
 			if err := startProcess(logOptions); err != nil {
 				return err
 			}
-			config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+			if err := errors.Join(controllers.validate(), serving.validate()); err != nil {
+				return err
+			}
+			config, err := clientcmd.BuildConfigFromFlags("", serving.kubeconfig)
 			if err != nil {
-				return fmt.Errorf("reading --kubeconfig %s: %w: name a kubeconfig of the federation API", kubeconfig, err)
+				return fmt.Errorf("reading --kubeconfig %s: %w: name a kubeconfig of the federation API", serving.kubeconfig, err)
+			}
+			flush, err := traceControllers(cmd.Context(), config, os.Getenv)
+			if err != nil {
+				return err
+			}
+			defer flush()
+			if err := serving.serve(cmd.Context(), config, &controllers.running); err != nil {
+				return err
 			}
 			return controllers.run(cmd.Context(), config)
 		},
 	}
 	var named cliflag.NamedFlagSets
 	fs := named.FlagSet("controllers")
-	fs.StringVar(&kubeconfig, "kubeconfig", "", "Kubeconfig of the federation API.")
+	fs.StringVar(&serving.kubeconfig, "kubeconfig", "", "Kubeconfig of the federation API.")
 	fs.StringVar(&controllers.signing.CertFile, "cluster-signing-cert-file", "", "Certificate of the authority that signs CertificateSigningRequests.")
 	fs.StringVar(&controllers.signing.KeyFile, "cluster-signing-key-file", "", "Key of the authority that signs CertificateSigningRequests.")
 	controllers.addFlags(fs)
+	serving.addFlags(named.FlagSet("secure serving"))
 	logsapi.AddFlags(logOptions, named.FlagSet("logs"))
 	addFlags(cmd, named)
 	return cmd

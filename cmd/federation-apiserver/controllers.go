@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -93,6 +94,8 @@ type controllerOptions struct {
 	signing     apiserver.SigningFiles
 	cluster     cluster.Options
 	sync        sync.Options
+	// running is true while there is a manager that runs the controllers, or waits for the lease to do so.
+	running atomic.Bool
 }
 
 type leaseDurations struct{ duration, renew, retry time.Duration }
@@ -165,6 +168,7 @@ func (o *controllerOptions) run(ctx context.Context, config *rest.Config) error 
 		return err
 	}
 	if !slices.ContainsFunc(controllerNames(), o.enabled) {
+		o.running.Store(true) // as many as were asked for
 		<-ctx.Done()
 		return nil
 	}
@@ -208,6 +212,8 @@ func (o *controllerOptions) runOnce(ctx context.Context, config *rest.Config) er
 	})); err != nil {
 		return err
 	}
+	o.running.Store(true)
+	defer o.running.Store(false)
 	return env.Manager.Start(ctx)
 }
 

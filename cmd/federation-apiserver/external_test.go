@@ -35,7 +35,7 @@ func TestExternalEtcd(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := startFor(t, dir, append(flags, "--controllers=")...)
-	startControllers(t, filepath.Join(dir, apiserver.AdminKubeconfig))
+	startControllers(t, filepath.Join(dir, apiserver.AdminKubeconfig), "--secure-port=0", housekeepersOnly())
 
 	// Not federated: nobody here takes the federation's finalizer off.
 	written := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop", Annotations: map[string]string{federation.AnnotationPropagate: "false"}}}
@@ -122,9 +122,9 @@ func startEtcd(t *testing.T) (flags []string) {
 }
 
 // startControllers runs the controllers in a process of their own.
-func startControllers(t *testing.T, kubeconfig string) {
+func startControllers(t *testing.T, kubeconfig string, args ...string) {
 	t.Helper()
-	command := exec.Command(os.Args[0], "controllers", "--kubeconfig="+kubeconfig, housekeepersOnly())
+	command := exec.Command(os.Args[0], append([]string{"controllers", "--kubeconfig=" + kubeconfig}, args...)...)
 	command.Env = append(os.Environ(), asServer+"=1")
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
