@@ -251,6 +251,23 @@ func (c *Catalog) Get(ctx context.Context, gk schema.GroupKind, namespace, name 
 	return obj, nil
 }
 
+// Each visits the objects of a known kind in a namespace, or in all where that is "", federated or not; none before all of
+// them have been read once. They are shared: do not change them.
+func (c *Catalog) Each(ctx context.Context, k Kind, namespace string, visit func(obj *unstructured.Unstructured)) error {
+	if !c.KindSynced(k.GroupKind()) || namespace != "" && !k.Namespaced {
+		return nil
+	}
+	list := &unstructured.UnstructuredList{}
+	list.SetGroupVersionKind(k.GroupVersion().WithKind(k.Kind + "List"))
+	if err := c.cache.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing %s: %w", k.Resource, err)
+	}
+	for i := range list.Items {
+		visit(&list.Items[i])
+	}
+	return nil
+}
+
 // secretIndex indexes the objects of kinds that refer to Secrets by SecretRefs.
 const secretIndex = "kubefed.secretRefs"
 

@@ -102,19 +102,24 @@ func compile(from federation.ResourceSelector) (selector, error) {
 
 // Matches says whether the policy selects an object, and how specifically: by its most specific selector.
 func (s *Selection) Matches(o Object) (Specificity, bool) {
+	return s.MatchesLabelled(o, labels.Set(o.Labels))
+}
+
+// MatchesLabelled is Matches for an object whose labels are in some other form than o.Labels, which is not looked at.
+func (s *Selection) MatchesLabelled(o Object, l labels.Labels) (Specificity, bool) {
 	if s.namespace != "" && o.Namespace != s.namespace {
 		return 0, false
 	}
 	best, found := AnyKind, false
 	for i := range s.selectors {
-		if one := &s.selectors[i]; one.matches(o) {
+		if one := &s.selectors[i]; one.matches(o, l) {
 			best, found = max(best, one.specificity), true
 		}
 	}
 	return best, found
 }
 
-func (s *selector) matches(o Object) bool {
+func (s *selector) matches(o Object, l labels.Labels) bool {
 	switch {
 	case !s.anyKind && (s.kind != o.Kind || s.group != o.Group):
 		return false
@@ -123,7 +128,7 @@ func (s *selector) matches(o Object) bool {
 	case s.namespaces != nil && !slices.Contains(s.namespaces, o.Namespace):
 		return false
 	}
-	return s.labels == nil || s.labels.Matches(labels.Set(o.Labels))
+	return s.labels == nil || s.labels.Matches(l)
 }
 
 // Kinds are those that the selection names, sorted; any says that it selects objects of all other kinds too.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -28,10 +29,18 @@ func (m *member) apply(ctx context.Context, c *copies, key Key, in reading, live
 		m.settle(key, outcome{State: federation.StateWaiting, Message: "a former copy is still being deleted in the cluster"})
 		return reconcile.Result{}, nil // its deletion is seen
 	}
-	config := Render(in.kind, in.object, Rendering{
-		Federation: m.view.federation, Placement: in.wish.Placement, KeepReplicas: m.keepReplicas(ctx, in, live),
-	})
-	want, before := DigestOf(config), m.outcome(key)
+	config, instead, again := m.render(ctx, in, live)
+	before := m.outcome(key)
+	if config == nil {
+		if instead.State != before.State {
+			stuck(m.view.recorder, in.object, m.Name, instead)
+		}
+		o := before // the copy keeps what it has
+		o.State, o.Message = instead.State, instead.Message
+		m.settle(key, o)
+		return reconcile.Result{RequeueAfter: again}, nil
+	}
+	want := DigestOf(config)
 	if inSync(live, want, before) {
 		o := outcome{State: federation.StateSynced, of: in.revision(), want: want, owned: before.owned, version: before.version, uid: before.uid}
 		if live != nil && !older(live.ResourceVersion, before.version) {
@@ -113,7 +122,9 @@ func (m *member) put(ctx context.Context, c *copies, key Key, in reading, config
 			return patch(config, metav1.PatchOptions{})
 		}
 		// A resource version that no object has lets the API server create, but not change.
-		created := &unstructured.Unstructured{Object: with(config.Object, []string{"metadata", "resourceVersion"}, "1")}
+		created := &unstructured.Unstructured{Object: maps.Clone(config.Object)}
+		created.Object["metadata"] = maps.Clone(nested(config.Object, "metadata"))
+		created.SetResourceVersion("1")
 		return patch(created, metav1.PatchOptions{})
 	}
 	result, err := send()

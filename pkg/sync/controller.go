@@ -21,6 +21,7 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/override"
 )
 
 // Controller passes what happens in the federation API on to the members' queues, and what happens in members to the
@@ -119,6 +120,14 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 	if err != nil {
 		return fmt.Errorf("watching Tombstones: %w", err)
 	}
+	inNamespaces, err := mgr.GetCache().GetInformer(ctx, &federation.OverridePolicy{})
+	if err != nil {
+		return fmt.Errorf("watching OverridePolicies: %w", err)
+	}
+	anywhere, err := mgr.GetCache().GetInformer(ctx, &federation.ClusterOverridePolicy{})
+	if err != nil {
+		return fmt.Errorf("watching ClusterOverridePolicies: %w", err)
+	}
 	synced := []cache.InformerSynced{}
 	add := func(i interface {
 		AddEventHandler(cache.ResourceEventHandler) (cache.ResourceEventHandlerRegistration, error)
@@ -146,9 +155,26 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 	}); err != nil {
 		return err
 	}
-	if err := add(clusters, func(_, obj any, gone bool) {
+	if err := add(clusters, func(before, obj any, gone bool) {
 		if cl, ok := obj.(*federation.Cluster); ok {
 			c.clusterChanged(cl, gone)
+			if former, ok := before.(*federation.Cluster); ok {
+				c.siteChanged(former, cl)
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	if err := add(inNamespaces, func(_, obj any, gone bool) {
+		if p, ok := obj.(*federation.OverridePolicy); ok {
+			c.overrideChanged(policyKey{p.Namespace, p.Name}, p.Generation, gone, func() (*override.Policy, error) { return override.OfNamespace(p) })
+		}
+	}); err != nil {
+		return err
+	}
+	if err := add(anywhere, func(_, obj any, gone bool) {
+		if p, ok := obj.(*federation.ClusterOverridePolicy); ok {
+			c.overrideChanged(policyKey{"", p.Name}, p.Generation, gone, func() (*override.Policy, error) { return override.OfCluster(p) })
 		}
 	}); err != nil {
 		return err

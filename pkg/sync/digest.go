@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"hash"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -20,8 +21,12 @@ type Digest [16]byte
 // DigestOf digests an apply configuration, without the fields that server-side apply does not track: apiVersion, kind,
 // name and namespace.
 func DigestOf(config *unstructured.Unstructured) Digest {
-	root := without(without(config.Object, []string{"apiVersion"}), []string{"kind"})
-	root = without(without(root, []string{"metadata", "name"}), []string{"metadata", "namespace"})
+	root, metadata := maps.Clone(config.Object), maps.Clone(nested(config.Object, "metadata"))
+	delete(root, "apiVersion")
+	delete(root, "kind")
+	delete(metadata, "name")
+	delete(metadata, "namespace")
+	root["metadata"] = metadata
 	return digest(root)
 }
 

@@ -25,7 +25,7 @@ func adopted(r events.EventRecorder, obj *unstructured.Unstructured, cluster, ho
 // stuck tells of an object that came to a state which needs someone.
 func stuck(r events.EventRecorder, obj *unstructured.Unstructured, cluster string, o outcome) {
 	switch o.State {
-	case federation.StateConflict, federation.StateForbidden, federation.StateRejected, federation.StateUnsupported:
+	case federation.StateConflict, federation.StateForbidden, federation.StateRejected, federation.StateUnsupported, federation.StateNotRendered:
 		r.Eventf(obj, nil, corev1.EventTypeWarning, o.State, "Apply", "cluster %s: %s", cluster, o.Message)
 	}
 }

@@ -159,7 +159,7 @@ func newsOf(in reading, s summary) news {
 	n.urgent = n.object && alarming(previous, s.object) || n.decision && pressing(in.decision.Status.Clusters, s.decision.Clusters)
 	// Pods that end slowly are nothing that anyone waits for.
 	n.minor = n.object && !n.decision && equality.Semantic.DeepEqual(
-		without(s.object, []string{"terminatingReplicas"}), without(previous, []string{"terminatingReplicas"}))
+		without(s.object, "terminatingReplicas"), without(previous, "terminatingReplicas"))
 	return n
 }
 

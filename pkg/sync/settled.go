@@ -106,7 +106,7 @@ func pressing(previous, next []federation.ClusterState) bool {
 	for _, s := range next {
 		old := before[s.Name]
 		switch s.State {
-		case federation.StateConflict, federation.StateUnsupported, federation.StateForbidden, federation.StateRejected:
+		case federation.StateConflict, federation.StateUnsupported, federation.StateForbidden, federation.StateRejected, federation.StateNotRendered:
 			if old.State != s.State {
 				return true
 			}

@@ -30,6 +30,8 @@ type view struct {
 	recorder   events.EventRecorder
 	log        logr.Logger
 
+	overrides overrides
+
 	mu      sync.Mutex
 	buried  map[Key]map[types.UID]federation.TombstoneSpec
 	changes map[Key]time.Time // when a change was seen that is still on its way to members
@@ -98,12 +100,18 @@ func (v *view) decision(ctx context.Context, name types.NamespacedName) (*federa
 
 // cluster returns a Cluster, nil where it is not there or is leaving.
 func (v *view) cluster(ctx context.Context, name string) (*federation.Cluster, error) {
+	c, err := v.anyCluster(ctx, name)
+	if c != nil && c.DeletionTimestamp != nil {
+		return nil, nil
+	}
+	return c, err
+}
+
+// anyCluster returns a Cluster, leaving or not, nil where it is not there.
+func (v *view) anyCluster(ctx context.Context, name string) (*federation.Cluster, error) {
 	var c federation.Cluster
 	if err := v.reader.Get(ctx, types.NamespacedName{Name: name}, &c); err != nil {
 		return nil, client.IgnoreNotFound(err)
-	}
-	if c.DeletionTimestamp != nil {
-		return nil, nil
 	}
 	return &c, nil
 }

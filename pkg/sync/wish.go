@@ -1,6 +1,9 @@
 package sync
 
 import (
+	"slices"
+	"strings"
+
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -49,4 +52,15 @@ func Wanted(obj *unstructured.Unstructured, federated bool, decision *federation
 		return Wish{Verb: Apply, Placement: placement, Buried: buried}
 	}
 	return remove(obj.GetUID())
+}
+
+// placementIn finds a cluster's share in a decision.
+func placementIn(d *federation.PlacementDecision, cluster string) (federation.ClusterPlacement, bool) {
+	i, ok := slices.BinarySearchFunc(d.Spec.Clusters, cluster, func(p federation.ClusterPlacement, name string) int {
+		return strings.Compare(p.Name, name)
+	})
+	if !ok {
+		return federation.ClusterPlacement{}, false
+	}
+	return d.Spec.Clusters[i], true
 }

@@ -212,6 +212,7 @@ const (
 	StateUnsupported = "Unsupported" // the member does not serve this kind
 	StateForbidden   = "Forbidden"   // the federation's role in the member lacks a right
 	StateRejected    = "Rejected"    // the member's API server refuses the object
+	StateNotRendered = "NotRendered" // an override policy can't be applied: the copy stays as it is until that changes
 	StateFailed      = "Failed"      // anything else; retried
 	StateDeleting    = "Deleting"    // being removed there
 )
