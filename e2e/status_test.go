@@ -128,6 +128,64 @@ func TestStatus(t *testing.T) {
 	})
 }
 
+// TestCustomStatus: the status of custom objects is folded, too, and what someone writes into it beside is left alone.
+func TestCustomStatus(t *testing.T) {
+	ns := namespace(t, "custom-status")
+	apply(t, federationName, `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: forges.mordor.example.com}
+spec:
+  group: mordor.example.com
+  scope: Namespaced
+  names: {plural: forges, singular: forge, kind: Forge}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, properties: {
+      spec: {type: object, x-kubernetes-preserve-unknown-fields: true},
+      status: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}
+`)
+	kubectl(t, "wait", "crd/forges.mordor.example.com", "--for=condition=Established", "--timeout=30s")
+	apply(t, federationName, into(ns, "apiVersion: mordor.example.com/v1\nkind: Forge\nmetadata: {name: one}\nspec: {rings: 3}\n"))
+	synced(t, ns, 60*time.Second)
+	tell := func(member, ready string, replicas int, phase string) {
+		inMember(t, member, "patch", "forge/one", "-n", ns, "--subresource=status", "--type=merge", "-p", fmt.Sprintf(
+			`{"status":{"phase":%q,"replicas":%d,"observedGeneration":1,"conditions":[{"type":"Ready","status":%q,"reason":"Forging","message":"hot","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+			phase, replicas, ready))
+	}
+	status := func(want func(forge map[string]any) bool) func() (bool, string) {
+		return func() (bool, string) {
+			forge, _ := get(t, federationName, "forge/one", "-n", ns)
+			return want(forge), fmt.Sprint(field(forge, "status"))
+		}
+	}
+	for i, member := range members {
+		tell(member, "True", i+1, "Hot")
+	}
+	kubectl(t, "wait", "-n", ns, "forge/one", "--for=condition=Ready", "--timeout=30s")
+	eventually(t, "the sum of all members", 20*time.Second, status(func(forge map[string]any) bool {
+		return number(forge, "status", "replicas") == 6 && text(forge, "status", "phase") == "Hot" && number(forge, "status", "observedGeneration") == 1
+	}))
+
+	kubectl(t, "patch", "forge/one", "-n", ns, "--subresource=status", "--type=merge", "-p", `{"status":{"note":"of the federation alone"}}`)
+	tell("rohan", "False", 1, "Cold")
+	eventually(t, "rohan's trouble", 20*time.Second, status(func(forge map[string]any) bool {
+		c := condition(forge, "Ready")
+		return text(c, "status") == "False" && text(c, "message") == "cluster rohan: hot" && number(forge, "status", "replicas") == 5 &&
+			field(forge, "status", "phase") == nil && text(forge, "status", "note") == "of the federation alone"
+	}))
+	federation.still(t)
+
+	kubectl(t, "annotate", "forge/one", "-n", ns, "federation.kubefed.dev/propagate=false")
+	eventually(t, "what members told to go with them", 20*time.Second, status(func(forge map[string]any) bool {
+		return field(forge, "status", "replicas") == nil && field(forge, "status", "conditions") == nil && text(forge, "status", "note") != ""
+	}))
+	kubectl(t, "delete", "crd/forges.mordor.example.com", "--timeout=60s")
+}
+
 // TestUnschedulable: pods for which a member has no room are counted in the decision, as long as that is so.
 func TestUnschedulable(t *testing.T) {
 	ns := namespace(t, "no-room")
@@ -197,6 +255,16 @@ func TestNotFederated(t *testing.T) {
 	if _, ok := get(t, federationName, "configmap/c", "-n", ns); !ok {
 		t.Error("the ConfigMap left the federation API too")
 	}
+	t.Run("its status is no longer the members'", func(t *testing.T) {
+		apply(t, federationName, into(ns, webDeployment))
+		kubectl(t, "rollout", "status", "-n", ns, "deployment/web", "--timeout=60s")
+		kubectl(t, "annotate", "deployment/web", "-n", ns, "federation.kubefed.dev/propagate=false")
+		eventually(t, "the Deployment to have no replicas", 20*time.Second, func() (bool, string) {
+			d, _ := get(t, federationName, "deployment/web", "-n", ns)
+			return number(d, "status", "replicas") == 0 && field(d, "metadata", "finalizers") == nil, fmt.Sprint(d)
+		})
+		kubectl(t, "delete", "deployment/web", "-n", ns, "--timeout=60s")
+	})
 	kubectl(t, "annotate", "configmap/c", "-n", ns, "federation.kubefed.dev/propagate-")
 	eventually(t, "the ConfigMap everywhere again", 20*time.Second, everywhere(true))
 

@@ -234,7 +234,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		Scheme: scheme,
 		Logger: klog.FromContext(ctx),
 		Cache: cache.Options{
-			DefaultTransform:             cache.TransformStripManagedFields(),
+			DefaultTransform:             sync.Trim(),
 			DefaultUnsafeDisableDeepCopy: ptr.To(true),
 		},
 		Client:                              client.Options{Cache: &client.CacheOptions{Unstructured: true}},

@@ -115,6 +115,11 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	c.adding.Lock()
 	defer c.adding.Unlock()
 	if have, ok := c.Lookup(k.GroupKind()); ok && have.GroupVersionKind == k.GroupVersionKind {
+		if have.StatusSubresource != k.StatusSubresource {
+			c.mu.Lock()
+			c.kinds[k.GroupKind()] = k
+			c.mu.Unlock()
+		}
 		return nil
 	} else if ok {
 		c.remove(ctx, k.GroupKind()) // served in another version now

@@ -57,6 +57,7 @@ func OfDefinition(crd *unstructured.Unstructured) (Kind, bool) {
 		m, _ := v.(map[string]any)
 		if name, _ := m["name"].(string); m["served"] == true && (k.Version == "" || m["storage"] == true) {
 			k.Version = name
+			_, k.StatusSubresource, _ = unstructured.NestedMap(m, "subresources", "status")
 		}
 	}
 	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")

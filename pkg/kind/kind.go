@@ -24,6 +24,8 @@ type Kind struct {
 	Namespaced bool
 	// Custom kinds are defined by a CustomResourceDefinition.
 	Custom bool
+	// StatusSubresource says of a custom kind that its objects' status is written apart from the rest.
+	StatusSubresource bool
 	Rule
 }
 

@@ -40,7 +40,7 @@ func copyOf(k kind.Kind, obj *unstructured.Unstructured) *Copy {
 		c.Replicas, _, _ = unstructured.NestedInt64(obj.Object, k.Replicas...)
 		c.Autoscaled = autoscaled(obj)
 	}
-	if folds(k.GroupKind()) {
+	if folds(k.GroupKind()) || k.Custom {
 		c.Status = nested(obj.Object, "status")
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -47,6 +48,9 @@ func (f *folder) finalize(ctx context.Context, key Key, in reading) (reconcile.R
 		}
 	}
 	if in.object != nil {
+		if wrote, err := f.withdraw(ctx, in); wrote || err != nil {
+			return retryable(err) // the rest when the write is seen
+		}
 		if err := f.release(ctx, in); err != nil {
 			return retryable(err)
 		}
@@ -121,6 +125,22 @@ func (f *folder) setClusters(ctx context.Context, tombstone string, clusters []s
 		return fmt.Errorf("writing tombstone %s: %w", tombstone, err)
 	}
 	return nil
+}
+
+// withdraw takes back what members told of an object that stays, but is nowhere any more, and says whether there was
+// anything. A Job that has ended has ended.
+func (f *folder) withdraw(ctx context.Context, in reading) (wrote bool, err error) {
+	previous := nested(in.object.Object, "status")
+	status := foldReports(in, nil)
+	if in.object.GetDeletionTimestamp() != nil || status == nil || previous == nil || equality.Semantic.DeepEqual(status, previous) ||
+		in.kind.GroupKind() == jobs && finished(previous) {
+		return false, nil
+	}
+	stored, err := f.writeStatus(ctx, in, status)
+	if apierrors.IsInvalid(err) {
+		return false, nil // the schema of a custom kind wants what only members can tell
+	}
+	return err == nil && !equality.Semantic.DeepEqual(stored, previous), err
 }
 
 // release takes the federation's finalizer off an object.

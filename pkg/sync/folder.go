@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -32,11 +33,12 @@ type folder struct {
 	paces      map[Key]pace
 	sweepAt    int // number of paces at which those of objects left alone are dropped
 	finalizing map[Key]bool
+	refused    map[Key]Digest // statuses that the API server did not store as they were sent
 }
 
 func newFolder(c client.Client, controller *Controller) *folder {
 	return &folder{client: c, controller: controller, queue: newQueue(),
-		paces: map[Key]pace{}, sweepAt: 64, finalizing: map[Key]bool{}}
+		paces: map[Key]pace{}, sweepAt: 64, finalizing: map[Key]bool{}, refused: map[Key]Digest{}}
 }
 
 // enqueue has a key folded within foldWindow.
@@ -82,6 +84,7 @@ func (f *folder) done(key Key) {
 	f.mu.Lock()
 	delete(f.paces, key)
 	delete(f.finalizing, key)
+	delete(f.refused, key)
 	f.mu.Unlock()
 	f.controller.view.allArrived(key)
 }
@@ -127,6 +130,7 @@ func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Resul
 		return reconcile.Result{}, err
 	}
 	n := newsOf(in, s)
+	n.object = n.object && !f.wasRefused(key, in, s.object)
 	if !n.object && !n.decision {
 		f.written(key, s.rest)
 		return reconcile.Result{}, nil
@@ -142,7 +146,7 @@ func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Resul
 		}
 	}
 	if n.object {
-		if err := f.writeStatus(ctx, in, s.object); err != nil {
+		if err := f.tell(ctx, key, in, s.object); err != nil {
 			return retryable(err)
 		}
 	}
@@ -184,24 +188,51 @@ func (f *folder) writeDecision(ctx context.Context, d *federation.PlacementDecis
 	return nil
 }
 
-func (f *folder) writeStatus(ctx context.Context, in reading, status map[string]any) error {
-	patch := maps.Clone(status)
-	for field := range nested(in.object.Object, "status") {
-		if _, ok := status[field]; !ok {
-			patch[field] = nil
-		}
+// tell writes an object's status. What the schema of a custom kind does not take, because it wants what members do not
+// agree on or does not know what they tell, is not sent again.
+func (f *folder) tell(ctx context.Context, key Key, in reading, status map[string]any) error {
+	stored, err := f.writeStatus(ctx, in, status)
+	if !in.kind.Custom {
+		return err
 	}
-	data, err := json.Marshal(map[string]any{"status": patch})
+	if apierrors.IsInvalid(err) {
+		log.FromContext(ctx).Info("status not taken by the federation API", "kind", in.kind.Kind, "namespace", key.Namespace, "name", key.Name, "cause", err.Error())
+	} else if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil || !equality.Semantic.DeepEqual(stored, status) {
+		f.refused[key] = digest(status)
+	} else {
+		delete(f.refused, key)
+	}
+	return nil
+}
+
+func (f *folder) wasRefused(key Key, in reading, status map[string]any) bool {
+	if !in.kind.Custom {
+		return false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	d, ok := f.refused[key]
+	return ok && d == digest(status)
+}
+
+// writeStatus writes an object's status and returns it as it is stored.
+func (f *folder) writeStatus(ctx context.Context, in reading, status map[string]any) (map[string]any, error) {
+	data, err := json.Marshal(map[string]any{"status": mergePatch(nested(in.object.Object, "status"), status)})
 	if err != nil {
-		return fmt.Errorf("encoding status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
+		return nil, fmt.Errorf("encoding status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
 	}
 	target := &unstructured.Unstructured{}
 	target.SetGroupVersionKind(in.kind.GroupVersionKind)
 	target.SetNamespace(in.object.GetNamespace())
 	target.SetName(in.object.GetName())
 	controlPlaneWrites.WithLabelValues("object-status").Inc()
-	if err := f.client.Status().Patch(ctx, target, client.RawPatch(types.MergePatchType, data)); err != nil {
-		return fmt.Errorf("writing status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
+	if err := f.client.Status().Patch(ctx, target, client.RawPatch(types.MergePatchType, data), client.FieldOwner(federation.FieldManager)); err != nil {
+		return nil, fmt.Errorf("writing status of %s %s: %w", in.kind.Kind, in.object.GetName(), err)
 	}
-	return nil
+	return nested(target.Object, "status"), nil
 }

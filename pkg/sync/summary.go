@@ -86,7 +86,7 @@ func summarize(in reading, list []evidence) summary {
 			r.Status = e.seen.copy.Status
 		case !e.seen.known && e.recorded != nil && e.recorded.ReadyReplicas != nil:
 			r.Status = lastKnown(*e.recorded.ReadyReplicas) // out of sight since before this process started
-		case !e.seen.known && e.ready:
+		case !e.seen.known && (e.ready || in.kind.Custom):
 			complete = false
 		}
 		reports = append(reports, r)
@@ -95,9 +95,18 @@ func summarize(in reading, list []evidence) summary {
 	s.decision.Conditions = slices.Clone(in.decision.Status.Conditions)
 	meta.SetStatusCondition(&s.decision.Conditions, syncedCondition(s.decision.Clusters, in.decision.Generation))
 	if complete {
-		s.object = Fold(in.kind.GroupKind(), in.object.GetGeneration(), nested(in.object.Object, "status"), reports)
+		s.object = foldReports(in, reports)
 	}
 	return s
+}
+
+// foldReports folds by the kind's own rules, or by those for custom kinds; nil where the kind's status is not folded.
+func foldReports(in reading, reports []Report) map[string]any {
+	generation, previous := in.object.GetGeneration(), nested(in.object.Object, "status")
+	if in.kind.StatusSubresource {
+		return FoldCustom(generation, previous, ownStatus(in.object), reports)
+	}
+	return Fold(in.kind.GroupKind(), generation, previous, reports)
 }
 
 func lastKnown(ready int32) map[string]any {
