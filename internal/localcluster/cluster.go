@@ -40,6 +40,8 @@ type Config struct {
 	// IPRange is the part of 127.0.0.0/8 that the cluster has for itself. The API is served on its first address.
 	IPRange netip.Prefix
 	Port    int
+	// NoLoadBalancers leaves Services of type LoadBalancer without an address, as clusters without a cloud do.
+	NoLoadBalancers bool
 	// Images maps image repositories, without tag, to the programs that run as their containers.
 	Images map[string]string
 }

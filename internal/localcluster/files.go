@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"kubefed.dev/kubefed/internal/node"
 	"kubefed.dev/kubefed/internal/pki"
 )
 
@@ -54,7 +55,14 @@ func ensureFiles(c Config) (files, error) {
 	}
 	earlier, err := clientcmd.LoadFromFile(c.KubeconfigPath())
 	if err == nil {
-		return f, matches(c, earlier)
+		if err := matches(c, earlier); err != nil {
+			return f, err
+		}
+		ca, err := f.loadCA()
+		if err != nil {
+			return f, err
+		}
+		return f, f.writeKubelet(ca, c)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return f, err
@@ -77,7 +85,6 @@ func ensureFiles(c Config) (files, error) {
 		c.address(), "127.0.0.1", "10.96.0.1", "localhost",
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
 	}))
-	w.pair(f.kubeletCert, f.kubeletKey)(ca.Server("kubelet", []string{c.address(), "127.0.0.1", "localhost"}))
 	w.pair(f.toKubeletCert, f.toKubelet)(ca.Client("kube-apiserver-kubelet-client", "system:masters"))
 	w.write(f.frontProxyCA, frontProxy.CertPEM)
 	w.pair(f.frontProxyCert, f.frontProxyKey)(frontProxy.Client("front-proxy-client"))
@@ -91,10 +98,33 @@ func ensureFiles(c Config) (files, error) {
 	if err != nil {
 		return f, err
 	}
-	if w.err != nil {
-		return f, w.err
+	if err := errors.Join(w.err, f.writeKubelet(ca, c)); err != nil {
+		return f, err
 	}
 	return f, writeKubeconfig(c, ca.CertPEM, adminCert, adminKey)
+}
+
+func (f files) loadCA() (*pki.CA, error) {
+	cert, err := os.ReadFile(f.caCert)
+	if err != nil {
+		return nil, err
+	}
+	key, err := os.ReadFile(f.caKey)
+	if err != nil {
+		return nil, err
+	}
+	return pki.LoadCA(cert, key)
+}
+
+// writeKubelet makes the nodes' certificate, anew at each start: there may be more nodes than before.
+func (f files) writeKubelet(ca *pki.CA, c Config) error {
+	var hosts []string
+	for _, address := range node.Addresses(c.IPRange, c.Nodes) {
+		hosts = append(hosts, address.String())
+	}
+	w := writer{}
+	w.pair(f.kubeletCert, f.kubeletKey)(ca.Server("kubelet", hosts))
+	return w.err
 }
 
 // matches refuses to bring back a cluster under another name or address than its certificates have.

@@ -28,7 +28,8 @@ func ParseFlags(args []string, out io.Writer) (Config, error) {
 	flags.StringSliceVar(&c.Zones, "zones", nil, "zones of the nodes, separated by commas (default: one, named as the region)")
 	flags.IntVar(&c.Nodes, "nodes", 3, "number of nodes, spread over the zones in turn")
 	flags.BoolVar(&c.APIOnly, "api-only", false, "run etcd and the API server only: no controllers, no scheduler, no nodes")
-	flags.StringVar(&ipRange, "ip-range", "127.64.0.0/16", "part of 127.0.0.0/8 for the API, pods and load balancers of this cluster alone")
+	balancers := flags.Bool("load-balancers", true, "give Services of type LoadBalancer an address; without, they wait for one for ever")
+	flags.StringVar(&ipRange, "ip-range", "127.64.0.0/16", "part of 127.0.0.0/8 for the API, nodes, pods and load balancers of this cluster alone")
 	flags.IntVar(&c.Port, "port", 6443, "port of the API on the first address of the range")
 	flags.StringVar(&images, "images-file", "", "JSON object from image repositories (without tag) to programs that run as their containers; other images are simulated")
 	var logging flag.FlagSet
@@ -40,6 +41,7 @@ func ParseFlags(args []string, out io.Writer) (Config, error) {
 	if flags.NArg() > 0 {
 		return c, fmt.Errorf("unexpected argument %q: local-cluster takes flags only", flags.Arg(0))
 	}
+	c.NoLoadBalancers = !*balancers
 	if len(c.Zones) == 0 {
 		c.Zones = []string{c.Region}
 	}

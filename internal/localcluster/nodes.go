@@ -38,6 +38,7 @@ func runNodes(ctx context.Context, c Config, config *rest.Config, f files) error
 		Dir:         c.Dir,
 		IPRange:     c.IPRange,
 		Images:      c.Images,
+		NoBalancers: c.NoLoadBalancers,
 		ServingCert: serving,
 		ClientCAs:   clients,
 	})

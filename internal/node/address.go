@@ -46,8 +46,24 @@ func newAddressPool(first, last netip.Addr) *addressPool {
 	return &addressPool{first: first, last: last, next: first, owners: map[netip.Addr]string{}, held: map[string]netip.Addr{}}
 }
 
-// splitRange divides a cluster's range: its first 256 addresses stay free, the last quarter is for load balancers, the
-// rest for pods.
+// firstNode is where the nodes' addresses begin in a cluster's range, maxNodes how many there are.
+const (
+	firstNode = 16
+	maxNodes  = 200
+)
+
+// Addresses are those of the first n nodes of the cluster that has this range.
+func Addresses(ipRange netip.Prefix, n int) []netip.Addr {
+	base := toInt(ipRange.Masked().Addr()) + firstNode
+	all := make([]netip.Addr, n)
+	for i := range all {
+		all[i] = fromInt(base + uint32(i))
+	}
+	return all
+}
+
+// splitRange divides a cluster's range: its first 256 addresses are for the API and nodes, the last quarter is for load
+// balancers, the rest for pods.
 func splitRange(p netip.Prefix) (pods, balancers *addressPool) {
 	base := toInt(p.Masked().Addr())
 	size := uint32(1) << (32 - p.Bits())

@@ -16,6 +16,17 @@ func TestSplitRange(t *testing.T) {
 	}
 }
 
+func TestNodeAddresses(t *testing.T) {
+	got := fmt.Sprint(Addresses(netip.MustParsePrefix("127.20.0.0/16"), 3))
+	if want := "[127.20.0.16 127.20.0.17 127.20.0.18]"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	all := Addresses(netip.MustParsePrefix("127.20.240.0/20"), maxNodes)
+	if pods, _ := splitRange(netip.MustParsePrefix("127.20.240.0/20")); !all[maxNodes-1].Less(pods.first) {
+		t.Errorf("the last node has %s, the first pod %s", all[maxNodes-1], pods.first)
+	}
+}
+
 func TestPublishedAddress(t *testing.T) {
 	a := netip.MustParseAddr("127.20.3.4")
 	if p := published(a); p.String() != "10.20.3.4" || local(p) != a {

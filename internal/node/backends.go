@@ -6,9 +6,31 @@ import (
 	"slices"
 	"strconv"
 
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 )
+
+// routes says which backends stand behind each address and port at which a service is reached: node ports on every node,
+// its own ports on its load balancer, if that has an address.
+func routes(s *v1.Service, balancer netip.Addr, nodes []netip.Addr, slices []*discoveryv1.EndpointSlice) map[netip.AddrPort][]string {
+	all := map[netip.AddrPort][]string{}
+	for _, port := range s.Spec.Ports {
+		if port.Protocol != v1.ProtocolTCP && port.Protocol != "" {
+			continue
+		}
+		to := backends(slices, port.Name)
+		if balancer.IsValid() {
+			all[netip.AddrPortFrom(balancer, uint16(port.Port))] = to
+		}
+		if port.NodePort != 0 {
+			for _, node := range nodes {
+				all[netip.AddrPortFrom(node, uint16(port.NodePort))] = to
+			}
+		}
+	}
+	return all
+}
 
 // backends are the local addresses that stand behind a service's port of this name, sorted. They are the ready
 // endpoints; where there is none, those that still serve while they terminate, as with kube-proxy.

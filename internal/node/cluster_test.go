@@ -177,6 +177,9 @@ func TestCluster(t *testing.T) {
 			t.Errorf("log %q, %v", text, err)
 		}
 	})
+	t.Run("node ports reach both replicas at every node", c.nodePorts)
+	t.Run("exec", c.exec)
+	t.Run("port-forward", c.portForward)
 	t.Run("secret reaches its volume when it changes", func(t *testing.T) {
 		patch := []byte(`{"stringData":{"token":"second"}}`)
 		must(core.Secrets("default").Patch(ctx, "sec", types.StrategicMergePatchType, patch, metav1.PatchOptions{}))(t)
@@ -248,17 +251,18 @@ func (c *clusterProcess) secondNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ca := must(pki.NewCA("test"))(t)
-	cert, key, err := ca.Server("test", []string{"127.0.0.1"})
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := t.TempDir()
 	addresses, err := playground.Reserve(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = playground.Release(addresses, dir) }()
+	authority := filepath.Join(c.dir, "pki", "ca")
+	ca := must(pki.LoadCA(must(os.ReadFile(authority+".crt"))(t), must(os.ReadFile(authority+".key"))(t)))(t)
+	cert, key, err := ca.Server("test", []string{Addresses(addresses, 1)[0].String()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	settings := Config{
 		REST: config, Cluster: "second", Provider: "gcp", Region: "r", Zones: []string{"z"}, Nodes: 1, Dir: filepath.Join(c.dir, "second"),
 		IPRange: addresses, Images: map[string]string{"example.com/sh": must(exec.LookPath("sh"))(t)},
@@ -281,10 +285,12 @@ func (c *clusterProcess) secondNodes(t *testing.T) {
 		}
 		return nil
 	})
+	awaitStream := c.openStream(t, "stubborn")
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run() = %v", err)
 	}
+	awaitStream()
 	if pids := c.processes("second"); len(pids) > 0 {
 		t.Errorf("processes %v outlived Run", pids)
 	}

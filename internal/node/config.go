@@ -27,11 +27,14 @@ type Config struct {
 	PodsPerNode int
 	// Dir keeps pods' volumes and logs, and persistent volumes.
 	Dir string
-	// IPRange is this cluster's part of 127.0.0.0/8, at most 16 bits long. Its first 256 addresses are not used.
+	// IPRange is this cluster's part of 127.0.0.0/8. Of its first 256 addresses only those of the nodes are used.
 	IPRange netip.Prefix
+	// NoBalancers leaves Services of type LoadBalancer without an address.
+	NoBalancers bool
 	// Images maps image repositories, without tag or digest, to binaries.
 	Images map[string]string
-	// ServingCert is what the log endpoint serves with; ClientCAs sign the clients it answers.
+	// ServingCert is what nodes serve logs and streams with; it covers their Addresses. They answer clients whose
+	// certificate ClientCAs signed and that are of the group system:masters.
 	ServingCert tls.Certificate
 	ClientCAs   *x509.CertPool
 }
@@ -47,8 +50,8 @@ func (c *Config) complete() error {
 	if c.Cluster == "" || c.Dir == "" {
 		errs = append(errs, errors.New("neither Cluster nor Dir may be empty"))
 	}
-	if c.Nodes < 1 {
-		errs = append(errs, fmt.Errorf("field Nodes is %d, must be at least 1", c.Nodes))
+	if c.Nodes < 1 || c.Nodes > maxNodes {
+		errs = append(errs, fmt.Errorf("field Nodes is %d, must be from 1 to %d", c.Nodes, maxNodes))
 	}
 	if !loopback.Overlaps(c.IPRange) || c.IPRange.Bits() < 8 || c.IPRange.Bits() > 20 {
 		errs = append(errs, fmt.Errorf("field IPRange is %s, must be in 127.0.0.0/8 and have 8 to 20 bits, such as 127.20.0.0/16", c.IPRange))

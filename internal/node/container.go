@@ -106,6 +106,11 @@ func (p *processPod) runOnce(ctx context.Context, c *v1.Container, paths map[str
 		fmt.Fprintf(log, "starting %s: %v\n", run.path, err)
 		return p.ended(c.Name, 128, "StartError", err.Error())
 	}
+	alive, gone := context.WithCancel(p.killed)
+	defer gone()
+	p.mu.Lock()
+	p.programs[c.Name] = started{run, alive}
+	p.mu.Unlock()
 	return p.supervise(ctx, c, cmd, run)
 }
 
@@ -221,7 +226,7 @@ func (p *processPod) program(c *v1.Container, binary string, paths map[string]st
 	if err := table.mirror(root); err != nil {
 		return program{}, fmt.Errorf("showing mounts in %s: %w", root, err)
 	}
-	run := program{dir: root}
+	run := program{dir: root, mounts: table}
 	if dir := table.rewrite(c.WorkingDir); dir != c.WorkingDir {
 		run.dir = dir
 	}

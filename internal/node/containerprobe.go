@@ -15,8 +15,7 @@ import (
 // probe runs a container's probes until ctx ends. unhealthy gets a message when the container is to be restarted.
 func (p *processPod) probe(ctx context.Context, c *v1.Container, run program, unhealthy chan<- string) {
 	t := target{container: c, address: p.address.String(), exec: func(ctx context.Context, command []string) (int, error) {
-		probe := program{dir: run.dir, env: run.env, path: command[0], args: command[1:]}
-		return p.agent.spawner.runToEnd(ctx, probe)
+		return p.agent.spawner.runToEnd(ctx, run.inside(command))
 	}}
 	if c.StartupProbe != nil && !p.awaitStart(ctx, t, unhealthy) {
 		return
@@ -89,7 +88,7 @@ func (p *processPod) baseEnvironment(s setting) map[string]string {
 		"CLUSTER":  c.Cluster,
 		"PROVIDER": c.Provider,
 		"REGION":   c.Region,
-		"ZONE":     p.agent.zones[s.pod.Spec.NodeName],
+		"ZONE":     p.agent.machines[s.pod.Spec.NodeName].zone,
 	}
 	if server, err := url.Parse(c.REST.Host); err == nil {
 		if host, port, err := net.SplitHostPort(server.Host); err == nil {

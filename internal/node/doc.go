@@ -29,5 +29,12 @@
 // # Services and claims
 //
 // A Service of type LoadBalancer gets an address of Config.IPRange, on which its TCP ports are forwarded to ready
-// endpoints. Cluster IPs and node ports have no data path. Claims of the default StorageClass are directories.
+// endpoints, as TCP node ports are at the address of each node. Cluster IPs have no data path. Claims of the default
+// StorageClass are directories.
+//
+// # Logs, port-forward and exec
+//
+// Each node serves them to the API server, for containers that are processes. A forwarded port is that of POD_IP. A
+// command of exec runs on this machine in the folder and with the environment and mounts of the container's process, and
+// ends with it. There are no terminals, and kubectl attach is not served.
 package node

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	v1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 )
@@ -149,6 +150,42 @@ func TestBackends(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, backends(tc.slices, "http")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRoutes(t *testing.T) {
+	name := "http"
+	slices := []*discoveryv1.EndpointSlice{{
+		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.1.2"}}},
+		Ports: []discoveryv1.EndpointPort{{Name: &name, Port: ptr.To[int32](80)}},
+	}}
+	nodes := Addresses(netip.MustParsePrefix("127.20.0.0/16"), 2)
+	balancer := netip.MustParseAddr("127.20.200.1")
+	backend := []string{"127.1.1.2:80"}
+	for _, tc := range []struct {
+		name     string
+		ports    []v1.ServicePort
+		balancer netip.Addr
+		want     map[string][]string
+	}{
+		{"of the cluster alone", []v1.ServicePort{{Name: name, Port: 8000}}, netip.Addr{}, map[string][]string{}},
+		{"node port", []v1.ServicePort{{Name: name, Port: 8000, NodePort: 30000}}, netip.Addr{},
+			map[string][]string{"127.20.0.16:30000": backend, "127.20.0.17:30000": backend}},
+		{"load balancer with node port", []v1.ServicePort{{Name: name, Port: 8000, NodePort: 30000}}, balancer,
+			map[string][]string{"127.20.0.16:30000": backend, "127.20.0.17:30000": backend, "127.20.200.1:8000": backend}},
+		{"load balancer without node port", []v1.ServicePort{{Name: name, Port: 8000}}, balancer, map[string][]string{"127.20.200.1:8000": backend}},
+		{"no endpoint", []v1.ServicePort{{Name: "other", Port: 8000}}, balancer, map[string][]string{"127.20.200.1:8000": nil}},
+		{"UDP", []v1.ServicePort{{Name: name, Port: 53, NodePort: 30000, Protocol: v1.ProtocolUDP}}, balancer, map[string][]string{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got := map[string][]string{}
+			for from, to := range routes(&v1.Service{Spec: v1.ServiceSpec{Ports: tc.ports}}, tc.balancer, nodes, slices) {
+				got[from.String()] = to
+			}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -29,7 +29,6 @@ func (a *agent) register(ctx context.Context) error {
 		if err := a.registerNode(ctx, n); err != nil {
 			return fmt.Errorf("registering node %s: %w", n.Name, err)
 		}
-		a.zones[n.Name] = zoneOf(a.Config, i)
 	}
 	return nil
 }
@@ -50,7 +49,8 @@ func (a *agent) registerNode(ctx context.Context, n *v1.Node) error {
 }
 
 func (a *agent) postNodeStatus(ctx context.Context, name string) error {
-	status := nodeStatus(a.Config, name, a.hostIP, a.logPort, metav1.Now())
+	m := a.machines[name]
+	status := nodeStatus(a.Config, name, m.address.String(), m.port, metav1.Now())
 	patch, err := json.Marshal(map[string]any{"status": status})
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (a *agent) reconcileNode(ctx context.Context, key cache.ObjectName) error {
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
-	if _, ours := a.zones[n.Name]; !ours || isReady(n) {
+	if _, ours := a.machines[n.Name]; !ours || isReady(n) {
 		return nil
 	}
 	return a.postNodeStatus(ctx, n.Name)
@@ -91,7 +91,7 @@ func (a *agent) beat(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for name := range a.zones {
+		for name := range a.machines {
 			if err := a.renewLease(ctx, name); err != nil && ctx.Err() == nil {
 				klog.FromContext(ctx).Error(err, "renewing the lease will be tried again", "node", name)
 			}

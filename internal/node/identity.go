@@ -14,7 +14,7 @@ const kubeletVersion = "v1.36.3"
 
 // nodeObject is what node i says of itself; its Ready condition and addresses come with its status.
 func nodeObject(c Config, i int) *v1.Node {
-	name := fmt.Sprintf("%s-node-%d", c.Cluster, i+1)
+	name := nodeName(c, i)
 	labels := map[string]string{
 		v1.LabelHostname:           name,
 		v1.LabelOSStable:           runtime.GOOS,
@@ -33,6 +33,8 @@ func nodeObject(c Config, i int) *v1.Node {
 		Spec:       v1.NodeSpec{ProviderID: providerID(c, name, zone)},
 	}
 }
+
+func nodeName(c Config, i int) string { return fmt.Sprintf("%s-node-%d", c.Cluster, i+1) }
 
 func zoneOf(c Config, i int) string {
 	if len(c.Zones) == 0 {
@@ -75,7 +77,7 @@ func capacity(c Config) v1.ResourceList {
 	}
 }
 
-// nodeStatus is the status of a healthy node whose log endpoint listens on port.
+// nodeStatus is the status of a healthy node whose kubelet endpoint listens on port.
 func nodeStatus(c Config, name, address string, port int32, now metav1.Time) v1.NodeStatus {
 	condition := func(t v1.NodeConditionType, s v1.ConditionStatus, reason, message string) v1.NodeCondition {
 		return v1.NodeCondition{Type: t, Status: s, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}

@@ -40,7 +40,7 @@ func (a *agent) reconcileSimulated(ctx context.Context, key cache.ObjectName, po
 	if err != nil {
 		return fmt.Errorf("giving pod %s an address: %w", key, err)
 	}
-	at := place{hostIP: a.hostIP, podIP: published(address).String()}
+	at := place{hostIP: a.hostIP(pod), podIP: published(address).String()}
 	status, again := simulate(pod, at, time.Now())
 	if err := a.postPodStatus(ctx, pod, status); err != nil {
 		return err

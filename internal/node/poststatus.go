@@ -50,7 +50,7 @@ func (p *processPod) postOnce(ctx context.Context) error {
 	if p.posted != nil {
 		pod.Status = *withForeign(p.posted, pod.Status.Conditions)
 	}
-	at := place{hostIP: p.agent.hostIP, podIP: published(p.address).String()}
+	at := place{hostIP: p.agent.hostIP(pod), podIP: published(p.address).String()}
 	status := processStatus(pod, at, p.phase, p.init, p.main, time.Now())
 	p.mu.Unlock()
 	if err := p.agent.postPodStatus(ctx, pod, status); err != nil {

@@ -6,16 +6,29 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"syscall"
 	"time"
 )
 
-// program is what to run: a container, or a probe in one.
+// program is what to run: a container, or a command in one.
 type program struct {
 	path, dir string
 	args, env []string // args without the program's name
+	mounts    mountTable
+	input     io.Reader // nil: nothing
 	output    io.Writer
+	errors    io.Writer // nil: to output
+}
+
+// inside is a command in the container that p runs: in its folder, with its environment and mounts.
+func (p program) inside(command []string) program {
+	words := p.mounts.rewriteAll(command)
+	if filepath.Base(words[0]) == filepath.Base(p.path) {
+		words[0] = p.path
+	}
+	return program{path: words[0], dir: p.dir, args: words[1:], env: p.env, mounts: p.mounts}
 }
 
 // spawner starts processes. They all start from one thread that lives as long as they may: Linux kills a process
@@ -42,6 +55,12 @@ func (s *spawner) start(ctx context.Context, p program) (*exec.Cmd, error) {
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Dir, cmd.Env = p.dir, p.env
 	cmd.Stdout, cmd.Stderr = p.output, p.output
+	if p.errors != nil {
+		cmd.Stderr = p.errors
+	}
+	if err := p.feed(cmd); err != nil {
+		return nil, err
+	}
 	cmd.WaitDelay = time.Second // grandchildren may hold the output open
 	cmd.SysProcAttr = ownGroup()
 	result := make(chan error, 1)
@@ -51,6 +70,22 @@ func (s *spawner) start(ctx context.Context, p program) (*exec.Cmd, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// feed gives a process its input. The process's end does not wait for the input's.
+func (p program) feed(cmd *exec.Cmd) error {
+	if p.input == nil {
+		return nil
+	}
+	pipe, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go func() {
+		io.Copy(pipe, p.input) // until one of them ends
+		pipe.Close()
+	}()
+	return nil
 }
 
 // runToEnd runs p, kills it when ctx ends, and returns its exit code.

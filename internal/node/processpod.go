@@ -39,15 +39,22 @@ type processPod struct {
 	phase      v1.PodPhase
 	init, main []v1.ContainerStatus
 	logs       map[string]*logFile
+	programs   map[string]started
 	killAt     time.Time
 	posted     *v1.PodStatus
+}
+
+// started is what runs as a container, until its context ends.
+type started struct {
+	program
+	alive context.Context
 }
 
 func (a *agent) startProcessPod(ctx context.Context, key cache.ObjectName, pod *v1.Pod, address netip.Addr) *processPod {
 	p := &processPod{
 		agent: a, key: key, dir: a.podDir(string(pod.UID)), address: address,
 		done: make(chan struct{}), changed: make(chan struct{}, 1),
-		pod: pod, phase: v1.PodPending, logs: map[string]*logFile{},
+		pod: pod, phase: v1.PodPending, logs: map[string]*logFile{}, programs: map[string]started{},
 	}
 	p.init, p.main = adopt(pod)
 	p.running, p.stopAll = context.WithCancel(ctx)
@@ -161,7 +168,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (p *processPod) setting() setting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := place{hostIP: p.agent.hostIP, podIP: p.address.String()}
+	at := place{hostIP: p.agent.hostIP(p.pod), podIP: p.address.String()}
 	return setting{pod: p.pod, at: at, reader: liveReader{p.running, p.agent.client}}
 }
 

@@ -24,11 +24,9 @@ import (
 // agent is the nodes of one cluster.
 type agent struct {
 	Config
-	client  kubernetes.Interface
-	hostIP  string
-	logPort int32
-	// zones has the zone of each of our nodes; it does not change after registration.
-	zones map[string]string
+	client kubernetes.Interface
+	// machines are our nodes by name; they don't change once their endpoint listens.
+	machines map[string]machine
 
 	nodes corelisters.NodeLister
 	pods  corelisters.PodLister
@@ -44,6 +42,13 @@ type agent struct {
 	mu        sync.Mutex
 	// processPods by UID, from their start until the API server has forgotten them.
 	processPods map[string]*processPod
+}
+
+// machine is one of our nodes.
+type machine struct {
+	zone    string
+	address netip.Addr
+	port    int32 // of its kubelet endpoint
 }
 
 // Run registers the nodes and runs their pods and services until ctx ends. When it returns, no process that it started
@@ -62,15 +67,18 @@ func Run(ctx context.Context, c Config) error {
 		return fmt.Errorf("connecting nodes to cluster %s: %w", c.Cluster, err)
 	}
 	a := &agent{
-		Config: c, client: client, hostIP: "127.0.0.1", zones: map[string]string{}, podQueue: newQueue("pods"),
+		Config: c, client: client, machines: map[string]machine{}, podQueue: newQueue("pods"),
 		spawner: newSpawner(), processPods: map[string]*processPod{},
 	}
 	a.podAddresses, a.balancerAddresses = splitRange(c.IPRange)
+	if c.NoBalancers {
+		a.balancerAddresses = nil
+	}
 	return a.run(ctx)
 }
 
 func (a *agent) run(ctx context.Context) error {
-	logs, err := a.listenForLogs()
+	kubelet, err := a.listen()
 	if err != nil {
 		return err
 	}
@@ -78,7 +86,7 @@ func (a *agent) run(ctx context.Context) error {
 	defer parts.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	parts.Go(func() { logs.serve(ctx) })
+	parts.Go(func() { kubelet.serve(ctx) })
 	// Processes have some time after ctx's end; their parent thread has to outlive them.
 	spawning, stopSpawning := context.WithCancel(context.WithoutCancel(ctx))
 	parts.Go(func() { a.spawner.run(spawning) })
@@ -95,9 +103,9 @@ func (a *agent) run(ctx context.Context) error {
 	defer factory.Shutdown()
 	defer podFactory.Shutdown()
 	nodeQueue := newQueue("nodes")
-	balancers := newBalancers(a.client, a.balancerAddresses, factory)
+	services := newServices(a.client, Addresses(a.IPRange, a.Nodes), a.balancerAddresses, factory)
 	provisioner := newProvisioner(a.client, a.Dir, factory)
-	if err := a.watch(factory, podFactory, nodeQueue, balancers, provisioner); err != nil {
+	if err := a.watch(factory, podFactory, nodeQueue, services, provisioner); err != nil {
 		return err
 	}
 	factory.StartWithContext(ctx)
@@ -111,13 +119,13 @@ func (a *agent) run(ctx context.Context) error {
 	if err := a.adoptAddresses(); err != nil {
 		return err
 	}
-	if err := errors.Join(a.sweep(), balancers.adopt()); err != nil {
+	if err := errors.Join(a.sweep(), services.adopt()); err != nil {
 		return err
 	}
 	parts.Go(func() { a.beat(ctx) })
 	queues.Go(func() { nodeQueue.run(ctx, 1, a.reconcileNode) })
 	queues.Go(func() { a.podQueue.run(ctx, 8, a.reconcilePod) })
-	queues.Go(func() { balancers.run(ctx) })
+	queues.Go(func() { services.run(ctx) })
 	queues.Go(func() { provisioner.run(ctx) })
 	<-ctx.Done()
 	return nil
@@ -165,14 +173,14 @@ type subscription struct {
 	handler  cache.ResourceEventHandler
 }
 
-func (a *agent) watch(all, bound informers.SharedInformerFactory, nodeQueue *queue, b *balancers, p *provisioner) error {
+func (a *agent) watch(all, bound informers.SharedInformerFactory, nodeQueue *queue, s *services, p *provisioner) error {
 	nodes, pods := all.Core().V1().Nodes(), bound.Core().V1().Pods()
 	a.nodes, a.pods = nodes.Lister(), pods.Lister()
 	subscriptions := []subscription{
 		{nodes.Informer(), nodeQueue.handler()},
 		{pods.Informer(), a.podQueue.handler()},
 	}
-	subscriptions = append(subscriptions, b.subscriptions(all)...)
+	subscriptions = append(subscriptions, s.subscriptions(all)...)
 	subscriptions = append(subscriptions, p.subscriptions(all)...)
 	for _, w := range subscriptions {
 		if _, err := w.informer.AddEventHandler(w.handler); err != nil {
@@ -197,6 +205,8 @@ func (a *agent) adoptAddresses() error {
 }
 
 func (a *agent) ours(p *v1.Pod) bool {
-	_, ok := a.zones[p.Spec.NodeName]
+	_, ok := a.machines[p.Spec.NodeName]
 	return ok
 }
+
+func (a *agent) hostIP(p *v1.Pod) string { return a.machines[p.Spec.NodeName].address.String() }
