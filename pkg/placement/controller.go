@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -26,6 +27,7 @@ import (
 	"kubefed.dev/kubefed/internal/tracing"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 const (
@@ -47,15 +49,17 @@ type Controller struct {
 	catalog    *kind.Catalog
 	federation client.Client
 	cache      cache.Cache
+	events     events.EventRecorder
 	roster     roster
+	policies   policies
 	written    written
 	changes    inlet
 }
 
-// New makes a controller that writes through federation and reads through reads, and lets catalog tell it of objects.
-// Call it before the catalog starts.
-func New(federation client.Client, reads cache.Cache, catalog *kind.Catalog) *Controller {
-	c := &Controller{catalog: catalog, federation: federation, cache: reads}
+// New makes a controller that writes through federation and reads through reads, tells of transitions through recorder,
+// and lets catalog tell it of objects. Call it before the catalog starts.
+func New(federation client.Client, reads cache.Cache, recorder events.EventRecorder, catalog *kind.Catalog) *Controller {
+	c := &Controller{catalog: catalog, federation: federation, cache: reads, events: recorder}
 	catalog.HandleChange(c.objectChanged)
 	return c
 }
@@ -69,7 +73,7 @@ func Add(mgr manager.Manager, catalog *kind.Catalog) error {
 	if err != nil {
 		return fmt.Errorf("adding the placement controller: %w", err)
 	}
-	c := New(federation, mgr.GetCache(), catalog)
+	c := New(federation, mgr.GetCache(), mgr.GetEventRecorder("placement"), catalog)
 	runner, err := controller.NewTyped("placement", mgr, controller.TypedOptions[Key]{
 		Reconciler:              c,
 		MaxConcurrentReconciles: workers,
@@ -88,12 +92,16 @@ func Add(mgr manager.Manager, catalog *kind.Catalog) error {
 	return c.watch(runner)
 }
 
-// watch feeds the queue: objects through the catalog, clusters and decisions through informers of their own.
+// watch feeds the queue: objects through the catalog, clusters, policies and decisions through informers of their own.
 func (c *Controller) watch(runner controller.TypedController[Key]) error {
 	for _, s := range []source.TypedSource[Key]{
 		source.TypedFunc[Key](c.changes.open),
 		source.TypedKind(c.cache, &federation.Cluster{}, handler.TypedEventHandler[*federation.Cluster, Key](
 			handler.TypedFuncs[*federation.Cluster, Key]{CreateFunc: c.clusterAdded, UpdateFunc: c.clusterChanged, DeleteFunc: c.clusterGone})),
+		source.TypedKind(c.cache, &federation.PropagationPolicy{}, handler.TypedEventHandler[*federation.PropagationPolicy, Key](
+			policyEvents(c, policy.OfNamespace))),
+		source.TypedKind(c.cache, &federation.ClusterPropagationPolicy{}, handler.TypedEventHandler[*federation.ClusterPropagationPolicy, Key](
+			policyEvents(c, policy.OfCluster))),
 		source.TypedKind(c.cache, &federation.PlacementDecision{}, handler.TypedEventHandler[*federation.PlacementDecision, Key](
 			handler.TypedFuncs[*federation.PlacementDecision, Key]{CreateFunc: c.decisionAdded, UpdateFunc: c.decisionChanged, DeleteFunc: c.decisionGone})),
 	} {
@@ -136,37 +144,66 @@ func (c *Controller) Reconcile(ctx context.Context, key Key) (reconcile.Result, 
 // decide decides on an object, stores the decision if it differs from the current one, and says what was done.
 func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision) (reconcile.Result, string, error) {
 	started := time.Now()
-	in, err := c.input(ctx, k, obj, federated, current)
+	in, err := c.input(ctx, k, obj, federated, current, started)
 	if errors.Is(err, kind.ErrNotSynced) {
 		return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
 	} else if err != nil {
 		return reconcile.Result{}, "", err
 	}
-	want := Place(in).Decision
+	answer := Place(in)
 	decideSeconds.Observe(time.Since(started).Seconds())
+	want := answer.Decision
 	if current != nil && Same(&current.Spec, &want) {
 		decisionsTotal.WithLabelValues(resultUnchanged).Inc()
-		return reconcile.Result{}, resultUnchanged, nil
+		return wake(answer, started), resultUnchanged, nil
 	}
 	if c.terminating(ctx, obj.GetNamespace()) {
 		return reconcile.Result{}, resultUnchanged, nil
 	}
 	log.FromContext(ctx).V(1).Info("placing", "clusters", len(want.Clusters), "reason", want.Reason)
-	return c.store(ctx, k.DecisionKey(obj.GetNamespace(), obj.GetName()), current, want)
+	done, err := c.store(ctx, k.DecisionKey(obj.GetNamespace(), obj.GetName()), current, want)
+	switch {
+	case err != nil:
+		return reconcile.Result{}, "", err
+	case done == resultDeferred: // the cache lags behind
+		return reconcile.Result{RequeueAfter: notYet}, done, nil
+	case done == resultChanged:
+		tell(c.events, obj, &current.Spec, &want, in.Policy == nil && want.Policy != nil && want.Policy.Kind != federation.PolicyAnnotations)
+	}
+	return wake(answer, started), done, nil
+}
+
+// wake has an object looked at again when a timer of its decision has run out.
+func wake(a Answer, now time.Time) reconcile.Result {
+	if a.Wake.IsZero() {
+		return reconcile.Result{}
+	}
+	return reconcile.Result{RequeueAfter: max(a.Wake.Sub(now), notYet)}
 }
 
 // input gathers what Place asks for.
-func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision) (Input, error) {
-	in := Input{Object: ObjectFacts(k, obj)}
+func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision, now time.Time) (Input, error) {
+	in := Input{Object: ObjectFacts(k, obj), Now: now}
 	in.Object.Unfederated = !federated
 	if current != nil {
 		in.Current = &current.Spec
+		if current.Spec.Object.UID == obj.GetUID() {
+			in.Copies = CopiesOf(current)
+		}
 	}
 	var err error
 	if in.Clusters, err = c.roster.clusters(ctx, c.cache); err != nil {
 		return in, err
 	}
-	if federated && k.GroupKind() == secretKind {
+	if !federated {
+		return in, nil
+	}
+	all, err := c.policies.get(ctx, c.cache)
+	if err != nil {
+		return in, err
+	}
+	in.Policy = all.inForce(k, obj)
+	if k.GroupKind() == secretKind {
 		in.Object.Use, err = c.useOf(ctx, obj)
 	}
 	return in, err

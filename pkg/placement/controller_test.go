@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -344,7 +345,7 @@ func TestCacheThatLagsBehind(t *testing.T) {
 	s.placed("config.configmaps", "gondor")
 	key := placement.Key{GroupKind: schema.GroupKind{Kind: "ConfigMap"}, NamespacedName: types.NamespacedName{Namespace: s.namespace, Name: "config"}}
 
-	blind := placement.New(s, behind{r.cache}, r.catalog)
+	blind := placement.New(s, behind{r.cache}, events.NewFakeRecorder(10), r.catalog)
 	result, err := blind.Reconcile(t.Context(), key)
 	if err != nil || result.RequeueAfter == 0 {
 		t.Errorf("a decision that the cache does not show: %+v, %v, want another try and no error", result, err)

@@ -73,7 +73,7 @@ func (c *Controller) objectChanged(k kind.Kind, before, after *unstructured.Unst
 func matters(before, after *unstructured.Unstructured) bool {
 	return changed(before, after) || before.GetUID() != after.GetUID() ||
 		(before.GetDeletionTimestamp() == nil) != (after.GetDeletionTimestamp() == nil) ||
-		!maps.Equal(before.GetAnnotations(), after.GetAnnotations())
+		!maps.Equal(before.GetAnnotations(), after.GetAnnotations()) || !maps.Equal(before.GetLabels(), after.GetLabels())
 }
 
 // changed says whether more than metadata and status may have changed. Kinds without a generation always may.
@@ -104,7 +104,7 @@ func (c *Controller) decisionAdded(ctx context.Context, e event.TypedCreateEvent
 func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.PlacementDecision], q queue) {
 	c.written.arrived(e.ObjectNew)
 	respecified := e.ObjectOld.Generation != e.ObjectNew.Generation
-	if respecified {
+	if respecified || awaited(e.ObjectOld, e.ObjectNew) {
 		q.Add(objectOf(e.ObjectNew))
 	}
 	if respecified || !slices.EqualFunc(e.ObjectOld.Status.Clusters, e.ObjectNew.Status.Clusters, sameName) {

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,7 @@ func BenchmarkReconcile(b *testing.B) {
 		d := &federation.PlacementDecision{}
 		return r.cache.Get(b.Context(), types.NamespacedName{Namespace: ns.Name, Name: "config-199.configmaps"}, d)
 	})
-	c := placement.New(direct, r.cache, r.catalog)
+	c := placement.New(direct, r.cache, events.NewFakeRecorder(10), r.catalog)
 	for i := 0; b.Loop(); i++ {
 		if _, err := c.Reconcile(b.Context(), keys[i%len(keys)]); err != nil {
 			b.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
@@ -20,54 +19,49 @@ import (
 // fieldOwner is placement's name among the managers of a decision's fields.
 const fieldOwner = client.FieldOwner("kubefed-placement")
 
-// store writes a decision with one request, and says what was done. Only placement writes specs, so that a change needs
-// no precondition.
-func (c *Controller) store(ctx context.Context, at types.NamespacedName, current *federation.PlacementDecision, want Decision) (reconcile.Result, string, error) {
+// store writes a decision with one request, and says what was done; resultDeferred where the cache lags behind. Only
+// placement writes specs, so that a change needs no precondition.
+func (c *Controller) store(ctx context.Context, at types.NamespacedName, current *federation.PlacementDecision, want Decision) (string, error) {
 	d := &federation.PlacementDecision{ObjectMeta: metav1.ObjectMeta{Namespace: at.Namespace, Name: at.Name}}
 	if current == nil {
 		d.Spec = want
 		err := c.federation.Create(ctx, d, fieldOwner)
 		switch {
 		case apierrors.IsAlreadyExists(err): // the cache does not show it yet
-			return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
+			return resultDeferred, nil
 		case apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-			return reconcile.Result{}, resultUnchanged, nil // the object goes with its namespace
+			return resultUnchanged, nil // the object goes with its namespace
 		case err != nil:
-			return reconcile.Result{}, "", fmt.Errorf("creating PlacementDecision %s: %w", at, err)
+			return "", fmt.Errorf("creating PlacementDecision %s: %w", at, err)
 		}
 		decisionsTotal.WithLabelValues(resultCreated).Inc()
 		c.remember(ctx, d)
-		return reconcile.Result{}, resultCreated, nil
+		return resultCreated, nil
 	}
 	patch, err := specPatch(want)
 	if err != nil {
-		return reconcile.Result{}, "", err
+		return "", err
 	}
-	err = c.federation.Patch(ctx, d, client.RawPatch(types.MergePatchType, patch), fieldOwner)
+	err = c.federation.Patch(ctx, d, client.RawPatch(types.JSONPatchType, patch), fieldOwner)
 	switch {
 	case apierrors.IsNotFound(err): // deleted; the cache does not show it yet
 		c.written.forget(at)
-		return reconcile.Result{RequeueAfter: notYet}, resultDeferred, nil
+		return resultDeferred, nil
 	case err != nil:
-		return reconcile.Result{}, "", fmt.Errorf("changing PlacementDecision %s: %w", at, err)
+		return "", fmt.Errorf("changing PlacementDecision %s: %w", at, err)
 	}
 	decisionsTotal.WithLabelValues(resultChanged).Inc()
 	c.remember(ctx, d)
-	return reconcile.Result{}, resultChanged, nil
+	return resultChanged, nil
 }
 
-// specPatch is the JSON merge patch (RFC 7386) that makes a decision's spec the wanted one: what is empty is null.
+// specPatch is the JSON patch (RFC 6902) that makes a decision's spec the wanted one, whatever it was.
 func specPatch(want Decision) ([]byte, error) {
-	var patch struct {
-		Spec struct {
-			Object   federation.ObjectReference    `json:"object"`
-			Clusters []federation.ClusterPlacement `json:"clusters"`
-			Excluded []federation.Exclusion        `json:"excluded"`
-			Reason   string                        `json:"reason"`
-		} `json:"spec"`
-	}
-	patch.Spec.Object, patch.Spec.Clusters, patch.Spec.Excluded, patch.Spec.Reason = want.Object, want.Clusters, want.Excluded, want.Reason
-	return json.Marshal(patch)
+	return json.Marshal([]struct {
+		Op    string   `json:"op"`
+		Path  string   `json:"path"`
+		Value Decision `json:"value"`
+	}{{"replace", "/spec", want}})
 }
 
 // decision reads the newest known decision, nil where there is none: what the cache holds, or what was written a moment

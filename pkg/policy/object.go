@@ -146,6 +146,30 @@ func (s *Selection) Kinds() (kinds []schema.GroupKind, any bool) {
 	return slices.Compact(kinds), any
 }
 
+// Scope is where the objects that one selector matches are to be looked for.
+type Scope struct {
+	// GroupKind is zero for all kinds.
+	schema.GroupKind
+	// Namespaces are nil for all namespaces and for cluster-scoped objects.
+	Namespaces []string
+	// Name is "" for all names.
+	Name string
+}
+
+// Scopes are where all selected objects are to be looked for; not all that is there is selected.
+func (s *Selection) Scopes() []Scope {
+	scopes := make([]Scope, 0, len(s.selectors))
+	for i := range s.selectors {
+		one := &s.selectors[i]
+		scope := Scope{GroupKind: schema.GroupKind{Group: one.group, Kind: one.kind}, Namespaces: one.namespaces, Name: one.name}
+		if s.namespace != "" {
+			scope.Namespaces = []string{s.namespace}
+		}
+		scopes = append(scopes, scope)
+	}
+	return scopes
+}
+
 // Propagation is a PropagationPolicy or a ClusterPropagationPolicy, compiled. It is immutable.
 type Propagation struct {
 	Reference  federation.PolicyReference
