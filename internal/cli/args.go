@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,21 +47,27 @@ func completeFlag(cmd *cobra.Command, flag string, f cobra.CompletionFunc) {
 	}
 }
 
-// resumeCommand is the command line that was typed, without the flags that advice about going on adds.
-func resumeCommand(cmd *cobra.Command, args []string) string {
-	parts := append([]string{cmd.CommandPath()}, args...)
-	cmd.Flags().Visit(func(f *pflag.Flag) {
-		switch f.Name {
-		case "dry-run", "output", "api-server-service-type", "load-balancer-timeout":
-			return
-		}
-		value := f.Value.String()
-		if list, ok := f.Value.(pflag.SliceValue); ok {
-			value = strings.Join(list.GetSlice(), ",")
-		}
-		parts = append(parts, shellQuote("--"+f.Name+"="+value))
-	})
-	return strings.Join(parts, " ")
+// again is the command line that was typed, in words that go on where it stopped; without leaves out flags that advice
+// gives another value.
+type again func(without ...string) string
+
+func typedAgain(cmd *cobra.Command, args []string) again {
+	return func(without ...string) string {
+		parts := append([]string{cmd.CommandPath()}, args...)
+		cmd.Flags().Visit(func(f *pflag.Flag) {
+			if f.Name == "dry-run" || f.Name == "output" || slices.Contains(without, f.Name) {
+				return
+			}
+			value := f.Value.String()
+			if list, ok := f.Value.(pflag.SliceValue); ok {
+				value = strings.Join(list.GetSlice(), ",")
+			} else if f.Value.Type() == "stringToString" {
+				value = strings.Trim(value, "[]")
+			}
+			parts = append(parts, shellQuote("--"+f.Name+"="+value))
+		})
+		return strings.Join(parts, " ")
+	}
 }
 
 // shellQuote quotes a word for a POSIX shell where it needs that.

@@ -18,6 +18,7 @@ import (
 
 	"kubefed.dev/kubefed/internal/version"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/controlplane"
 )
 
@@ -133,13 +134,55 @@ func TestExplainInit(t *testing.T) {
 		{"no address", t.Context(), controlplane.ErrNoAddress, 2, []string{"AGAIN --api-server-service-type=NodePort", "kubefed deinit"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := explainInit(test.ctx, test.err, o, controlplane.Result{Changes: test.made}, "AGAIN").Error()
+			got := explainInit(test.ctx, test.err, o, controlplane.Result{Changes: test.made}, func(...string) string { return "AGAIN" }).Error()
 			for _, want := range test.want {
 				if !strings.Contains(got, want) {
 					t.Errorf("%s\nlacks %q", got, want)
 				}
 			}
 		})
+	}
+}
+
+func TestTypedAgain(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		without    []string
+		want       string
+	}{
+		{"init", "init fellowship --host-cluster-context=rivendell --api-server-service-type=NodePort --dry-run=none", nil,
+			"kubefed init fellowship --api-server-service-type=NodePort --host-cluster-context=rivendell"},
+		{"without a flag", "init fellowship --host-cluster-context=rivendell --api-server-service-type=NodePort", []string{"api-server-service-type"},
+			"kubefed init fellowship --host-cluster-context=rivendell"},
+		{"maps, lists, quotes", "join gondor --labels=tier=prod --zones=b,a --region=far$away", nil,
+			"kubefed join gondor --labels=tier=prod '--region=far$away' --zones=b,a"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cmd, rest, err := NewRoot(Streams{}).Find(strings.Fields(test.line))
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := typedAgain(cmd, cmd.Flags().Args())(test.without...); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestExplainJoinInterrupted(t *testing.T) {
+	again := func(...string) string { return "AGAIN" }
+	early := explainJoinInterrupted("gondor", "gondor", "fellowship", cluster.JoinResult{}, again).Error()
+	if want := "interrupted; nothing was written"; early != want {
+		t.Errorf("before the first write: %s", early)
+	}
+	late := explainJoinInterrupted("gondor", "admin@gondor", "fellowship", cluster.JoinResult{Federation: "fellowship"}, again).Error()
+	for _, want := range []string{"cluster gondor", "AGAIN", "kubefed unjoin gondor --context=fellowship --cluster-context=admin@gondor"} {
+		if !strings.Contains(late, want) {
+			t.Errorf("%s\nlacks %q", late, want)
+		}
 	}
 }
 

@@ -56,7 +56,7 @@ func newInit(s Streams) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Name = args[0]
-			return runInit(cmd.Context(), f, s, resumeCommand(cmd, args))
+			return runInit(cmd.Context(), f, s, typedAgain(cmd, args))
 		},
 	}
 	flags := cmd.Flags()
@@ -89,7 +89,7 @@ func newInit(s Streams) *cobra.Command {
 	return cmd
 }
 
-func runInit(ctx context.Context, f *initFlags, s Streams, again string) error {
+func runInit(ctx context.Context, f *initFlags, s Streams, again again) error {
 	o, err := f.options()
 	if err != nil {
 		return &ExitError{Code: ExitUsage, Err: err}
@@ -100,7 +100,7 @@ func runInit(ctx context.Context, f *initFlags, s Streams, again string) error {
 		return err
 	}
 	if f.dryRun == "client" {
-		return printDryRun(o, f.output, s, again)
+		return printDryRun(o, f.output, s, again())
 	}
 	host, err := controlplane.Connect(o.HostContext, hostConfig)
 	if err != nil {
@@ -216,12 +216,13 @@ func portForward(hostContext string, port int32) string {
 }
 
 // explainInit says after a failure what is left in the host and how to go on.
-func explainInit(ctx context.Context, err error, o controlplane.Options, r controlplane.Result, again string) error {
+func explainInit(ctx context.Context, err error, o controlplane.Options, r controlplane.Result, again again) error {
+	other := again("api-server-service-type", "load-balancer-timeout")
 	undo := fmt.Sprintf("kubefed deinit %s --host-cluster-context=%s", o.Name, o.HostContext)
 	switch {
 	case errors.Is(err, controlplane.ErrNoAddress):
 		return fmt.Errorf("%w\nDoes the host have a load balancer controller? Go on without one:\n  %s --api-server-service-type=NodePort\n"+
-			"  %s --api-server-service-type=ClusterIP   (reached by kubectl port-forward)\nwait longer:\n  %s --load-balancer-timeout=10m\nor undo:\n  %s", err, again, again, again, undo)
+			"  %s --api-server-service-type=ClusterIP   (reached by kubectl port-forward)\nwait longer:\n  %s --load-balancer-timeout=10m\nor undo:\n  %s", err, other, other, again("load-balancer-timeout"), undo)
 	case r.Changes == 0 && ctx.Err() == nil:
 		return err
 	case r.Changes == 0:
@@ -229,5 +230,5 @@ func explainInit(ctx context.Context, err error, o controlplane.Options, r contr
 	case ctx.Err() != nil:
 		err = errors.New("interrupted")
 	}
-	return fmt.Errorf("%w\nWhat was made in host cluster %s stays. Go on with:\n  %s\nor undo:\n  %s", err, o.HostContext, again, undo)
+	return fmt.Errorf("%w\nWhat was made in host cluster %s stays. Go on with:\n  %s\nor undo:\n  %s", err, o.HostContext, again(), undo)
 }

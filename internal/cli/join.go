@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -43,7 +44,9 @@ and a Secret with that token. Your own credentials are not copied. Joining again
   kubefed join gondor --dry-run=client -o yaml`,
 		Args:              oneName("cluster"),
 		ValidArgsFunction: completeContexts,
-		RunE:              func(cmd *cobra.Command, args []string) error { return runJoin(cmd.Context(), s, args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runJoin(cmd.Context(), s, args[0], f, typedAgain(cmd, args))
+		},
 	}
 	flags := cmd.Flags()
 	f.addFlags(cmd)
@@ -62,7 +65,7 @@ and a Secret with that token. Your own credentials are not copied. Joining again
 	return cmd
 }
 
-func runJoin(ctx context.Context, s Streams, name string, f joinFlags) error {
+func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again again) error {
 	if f.output != "" && f.output != "json" && f.output != "yaml" {
 		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--output=%s: must be json or yaml", f.output)}
 	}
@@ -88,6 +91,9 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags) error {
 		return planJoin(ctx, s.Out, options, f.output)
 	}
 	result, err := cluster.Join(ctx, options)
+	if err != nil && ctx.Err() != nil {
+		return explainJoinInterrupted(name, f.clusterContext, found.Context, result, again)
+	}
 	if err != nil {
 		return err
 	}
@@ -98,6 +104,19 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags) error {
 	}
 	printJoined(s.Out, name, result)
 	return nil
+}
+
+// explainJoinInterrupted says what is left and how to go on.
+func explainJoinInterrupted(name, clusterContext, federationContext string, r cluster.JoinResult, again again) error {
+	if r.Federation == "" {
+		return errors.New("interrupted; nothing was written")
+	}
+	undo := fmt.Sprintf("kubefed unjoin %s --context=%s", name, federationContext)
+	if clusterContext != name {
+		undo += " --cluster-context=" + clusterContext
+	}
+	return fmt.Errorf("interrupted\nWhat was made in cluster %s and in federation %s stays. Go on with:\n  %s\nor undo:\n  %s",
+		name, r.Federation, again(), undo)
 }
 
 func printJoined(out io.Writer, name string, r cluster.JoinResult) {

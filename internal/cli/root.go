@@ -29,6 +29,9 @@ const (
 	ExitNotSurvived = 2
 	// ExitDegraded: what was asked about answers, but is not as it should be.
 	ExitDegraded = 3
+	// ExitInterrupted: Ctrl-C or SIGTERM stopped the command, which says what is left; 128 and SIGINT's number, as shells
+	// have it.
+	ExitInterrupted = 130
 )
 
 // ExitError carries an exit code other than ExitFailed.
@@ -41,10 +44,11 @@ func (e *ExitError) Error() string { return e.Err.Error() }
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Main runs kubefed and returns its exit code. Ctrl-C cancels the running command, which cleans up and says what it
-// left.
+// left; a second one ends it at once.
 func Main(args []string, s Streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	root := NewRoot(s)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -53,6 +57,9 @@ func Main(args []string, s Streams) int {
 	}
 	fmt.Fprintf(s.Err, "error: %v\n", err)
 	var exit *ExitError
+	if ctx.Err() != nil {
+		return ExitInterrupted
+	}
 	if errors.As(err, &exit) {
 		return exit.Code
 	}
