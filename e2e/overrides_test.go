@@ -2,7 +2,10 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -97,6 +100,9 @@ func TestOverrides(t *testing.T) {
 		"rohan":  own,
 	})
 	synced(t, ns, 30*time.Second)
+	for _, member := range members {
+		rendered(t, ns, "web", member)
+	}
 
 	// Another registry, and nothing for shire any more: it gets the object's own values back.
 	changed, _, _ := strings.Cut(overridePolicy, "  - clusters: {matchFields")
@@ -153,6 +159,71 @@ spec:
 	kubectl(t, "delete", "overridepolicy/team-a", "-n", ns)
 	inEach(t, "the change in rohan too", ns, "web", map[string]map[string]string{"rohan": {".metadata.annotations.team": "b", ".spec.minReadySeconds": ""}})
 	synced(t, ns, 30*time.Second)
+}
+
+// rendered checks that a member holds all that `kubefed render` says.
+func rendered(t *testing.T, ns, name, member string) {
+	t.Helper()
+	var want map[string]any
+	out := must(t, "kubefed", "render", "deployment/"+name, "-n", ns, "--cluster="+member, "-o", "json")
+	if err := json.Unmarshal([]byte(out), &want); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	got, _ := get(t, member, "deployment/"+name, "-n", ns)
+	if why := lacks(want, got, ""); why != "" {
+		t.Errorf("%s does not hold what kubefed render prints: %s", member, why)
+	}
+}
+
+// lacks says which part of want is not in got: got may have more keys, and lists are of equal length.
+func lacks(want, got any, path string) string {
+	switch w := want.(type) {
+	case map[string]any:
+		g, _ := got.(map[string]any)
+		for key, value := range w {
+			if why := lacks(value, g[key], path+"."+key); why != "" {
+				return why
+			}
+		}
+		return ""
+	case []any:
+		g, _ := got.([]any)
+		if len(g) != len(w) {
+			return fmt.Sprintf("%s has %d elements, want %d", path, len(g), len(w))
+		}
+		for i := range w {
+			if why := lacks(w[i], g[i], fmt.Sprintf("%s[%d]", path, i)); why != "" {
+				return why
+			}
+		}
+		return ""
+	}
+	if want != got {
+		return fmt.Sprintf("%s is %v, want %v", path, got, want)
+	}
+	return ""
+}
+
+// TestRender: what is in a file can be seen as a cluster would get it before it is applied, and nothing is stored.
+func TestRender(t *testing.T) {
+	ns := namespace(t, "render")
+	apply(t, federationName, into(ns, strings.ReplaceAll(overridePolicy, "mirror.gondor", "mirror.render")))
+	file := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(file, []byte(webDeployment), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := must(t, "kubefed", "render", "-f", file, "-n", ns, "--all-clusters", "--diff")
+	for _, line := range []string{"+++ gondor", "-      - image: nginx:1", "+      - image: mirror.render.example.com/nginx:1", "+++ shire", "+        - name: PLACE", "+  minReadySeconds: 1"} {
+		if !strings.Contains(out, line+"\n") {
+			t.Errorf("kubefed render lacks the line %q:\n%s", line, out)
+		}
+	}
+	if _, ok := get(t, federationName, "deployment/web", "-n", ns); ok {
+		t.Error("kubefed render stored the object")
+	}
+	refused(t, []string{"kubefed", "render", "deployment/web", "-n", ns, "--cluster=gondor"}, "not found", "--namespace")
+	refused(t, []string{"kubefed", "render", "clusterrole/admin", "--cluster=gondor"}, "not federated")
+	refused(t, []string{"kubefed", "render", "-f", file, "--cluster=moria"}, "there are: gondor, rohan, shire")
 }
 
 // kubectlCleanup runs kubectl against the federation after a story.

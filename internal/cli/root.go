@@ -101,6 +101,7 @@ func NewRoot(s Streams) *cobra.Command {
 		newInit(s),
 		newDeinit(s),
 		newStatus(s),
+		newRender(s),
 		newVersion(s),
 		newCompletion(s),
 		newPlaygroundCommand(s),

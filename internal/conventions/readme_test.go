@@ -25,6 +25,8 @@ var ran = []run{
 	{"kubefed join blue --dry-run=client -o yaml", "TestDryRuns", []string{`"join"`, `"--dry-run=client", "-o", "yaml"`}},
 	{"kubectl annotate deployment/web federation.kubefed.dev/on-conflict=adopt", "TestConflict", []string{`"annotate"`, "on-conflict=adopt"}},
 	{"kubectl annotate configmap/settings federation.kubefed.dev/on-conflict=overwrite", "TestConflict", []string{`"annotate"`, "on-conflict=overwrite"}},
+	{"kubefed render deployment/web --cluster gondor", "TestOverrides", []string{`rendered(t, ns, "web", member)`}},
+	{"kubefed render -f web.yaml --all-clusters --diff", "TestRender", []string{`"render", "-f"`, `"--all-clusters", "--diff"`}},
 	{"kubefed playground kill shire", "TestDeadMember", []string{`"kill", "shire"`}},
 	{"kubefed playground start shire", "TestDeadMember", []string{`"start", "shire"`}},
 	{"kubectl delete deployment/", "TestDeadMember", []string{`"delete"`, `"--timeout=60s"`}},

@@ -10,7 +10,8 @@ import (
 //
 // All policies that select an object apply: first each ClusterOverridePolicy, then each OverridePolicy, by name; in a
 // policy each rule that selects the cluster, in the order of the list; in a rule its fields in the order in which they
-// are documented. Later ones see what earlier ones made.
+// are documented. Later ones see what earlier ones made. Containers, list elements, variables and keys that an object lacks
+// are passed over. Where a policy can't be applied, the cluster keeps what it has (state NotRendered).
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:shortName=op
@@ -94,15 +95,16 @@ type OverrideRule struct {
 	// +optional
 	Annotations *MapOverride `json:"annotations,omitempty"`
 	// JSONPatch is a JSON patch (RFC 6902) of the whole object as it would be sent to the cluster. It can't change
-	// apiVersion, kind, metadata.name, metadata.namespace, the federation's own labels and annotations or the number of
-	// replicas.
+	// apiVersion, kind, status, the number of replicas and completions, ordinals, or anything of metadata but labels and
+	// annotations, and not the federation's own among these.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	JSONPatch []JSONPatchOperation `json:"jsonPatch,omitempty"`
 }
 
-// ImageOverride replaces parts of images; parts that are absent stay.
+// ImageOverride replaces parts of images; parts that are absent stay as they were written: "nginx:1" with another
+// registry is REGISTRY/nginx:1.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest)",message="an image override needs registry, repository, tag or digest"
 // +kubebuilder:validation:XValidation:rule="!has(self.tag) || !has(self.digest)",message="tag and digest exclude each other"
@@ -151,7 +153,7 @@ type ListOverride struct {
 	Append []string `json:"append,omitempty"`
 }
 
-// EnvOverride changes a container's environment.
+// EnvOverride changes a container's environment. Remove goes before Set.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="an env override needs set or remove"
 type EnvOverride struct {
@@ -169,7 +171,7 @@ type EnvOverride struct {
 	Remove []string `json:"remove,omitempty"`
 }
 
-// MapOverride changes labels or annotations.
+// MapOverride changes labels or annotations. Remove goes before Set.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.set) || has(self.remove)",message="an override needs set or remove"
 type MapOverride struct {
