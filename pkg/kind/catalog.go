@@ -130,12 +130,9 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", k.GroupVersionKind, err)
 	}
-	if RefersToSecrets(k) {
-		if err := c.cache.IndexField(ctx, obj, secretIndex, func(o client.Object) []string {
-			u, _ := o.(*unstructured.Unstructured)
-			return SecretRefs(k, u)
-		}); err != nil {
-			return fmt.Errorf("indexing %s by their Secrets: %w", k.GroupVersionKind, err)
+	if Depends(k) {
+		if err := informer.AddIndexers(indexersOf(k)); err != nil {
+			return fmt.Errorf("indexing %s by what they depend on: %w", k.GroupVersionKind, err)
 		}
 	}
 	handlers := c.handlers
@@ -273,51 +270,8 @@ func (c *Catalog) Each(ctx context.Context, k Kind, namespace string, visit func
 	return nil
 }
 
-// secretIndex indexes the objects of kinds that refer to Secrets by SecretRefs.
-const secretIndex = "kubefed.secretRefs"
-
 // ErrNotSynced says that an answer is not known yet because not all objects that it depends on have been read.
 var ErrNotSynced = errors.New("not all objects have been read yet")
-
-// SecretUsers visits the objects, federated or not, that refer to a Secret of their namespace; see SecretRefs. The
-// objects are shared: do not change them. The error is ErrNotSynced until all objects that could refer to it have been
-// read once.
-func (c *Catalog) SecretUsers(ctx context.Context, namespace, secret string, visit func(k Kind, obj *unstructured.Unstructured)) error {
-	kinds, err := c.secretUserKinds()
-	if err != nil {
-		return err
-	}
-	for _, k := range kinds {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(k.GroupVersionKind.GroupVersion().WithKind(k.Kind + "List"))
-		if err := c.cache.List(ctx, list, client.InNamespace(namespace), client.MatchingFields{secretIndex: secret}, client.UnsafeDisableDeepCopy); err != nil {
-			return fmt.Errorf("listing the %s that use Secret %s/%s: %w", k.Resource, namespace, secret, err)
-		}
-		for i := range list.Items {
-			visit(k, &list.Items[i])
-		}
-	}
-	return nil
-}
-
-func (c *Catalog) secretUserKinds() ([]Kind, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if !c.native { // only native kinds refer to Secrets
-		return nil, ErrNotSynced
-	}
-	var users []Kind
-	for gk, k := range c.kinds {
-		if !RefersToSecrets(k) {
-			continue
-		}
-		if !c.informers[gk].HasSynced() {
-			return nil, ErrNotSynced
-		}
-		users = append(users, k)
-	}
-	return users, nil
-}
 
 // handlerFor adapts a function to client-go's handlers and unwraps tombstones of missed deletions.
 func handlerFor(f func(before, after *unstructured.Unstructured)) toolscache.ResourceEventHandlerFuncs {

@@ -203,8 +203,8 @@ func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.U
 		return in, err
 	}
 	in.Policy = all.inForce(k, obj)
-	if k.GroupKind() == secretKind {
-		in.Object.Use, err = c.useOf(ctx, obj)
+	if kind.Dependency(k.GroupKind()) {
+		in.Object.Use, err = c.useOf(ctx, k, obj)
 	}
 	return in, err
 }

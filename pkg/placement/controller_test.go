@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -147,6 +148,13 @@ func (s *story) configMap(name string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}}
 }
 
+func (s *story) volumeClaim(name string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
+		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}},
+	}}
+}
+
 func TestOneWritePerChangeAndNoneOtherwise(t *testing.T) {
 	s := tell(t)
 	s.cluster("gondor", true)
@@ -256,6 +264,70 @@ func TestSecretGoesWhereItIsUsed(t *testing.T) {
 
 	s.change(web, func() { web.Spec.Template.Spec.Containers[0].EnvFrom = nil })
 	s.placed("token.secrets", "")
+}
+
+func TestDependenciesGoWhereTheirUsersAre(t *testing.T) {
+	s := tell(t)
+	s.cluster("gondor", true)
+	s.cluster("rohan", true)
+	run(t)
+	web := s.deployment("web", 2)
+	web.Spec.Template.Spec.ServiceAccountName = "runner"
+	web.Spec.Template.Spec.Volumes = []corev1.Volume{
+		{Name: "a", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}},
+		{Name: "b", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}},
+	}
+	s.create(web)
+	s.placed("web.deployments.apps", "gondor:1 rohan:1")
+	rohan := &federation.Cluster{ObjectMeta: metav1.ObjectMeta{Name: "rohan"}}
+	s.change(rohan, func() {
+		rohan.Spec.Taints = []corev1.Taint{{Key: "maintenance", Effect: corev1.TaintEffectNoSchedule}}
+	})
+	eventually(t, func() error {
+		d, at := &federation.PlacementDecision{}, s.configMap("unused")
+		at.Name = ""
+		at.GenerateName = "unused-"
+		s.create(at)
+		eventually(t, func() error {
+			return s.Get(t.Context(), types.NamespacedName{Namespace: s.namespace, Name: at.Name + ".configmaps"}, d)
+		})
+		if got := sentence(d); got != "gondor" {
+			return fmt.Errorf("the taint is not known yet: a new ConfigMap is placed %q", got)
+		}
+		return nil
+	})
+	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "pull"}})
+	s.placed("pull.secrets", "")
+	s.create(s.configMap("settings"))
+	s.create(s.volumeClaim("data"))
+	s.create(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "runner"},
+		ImagePullSecrets: []corev1.LocalObjectReference{{Name: "pull"}}})
+	s.placed("settings.configmaps", "gondor rohan")
+	s.placed("data.persistentvolumeclaims", "gondor rohan")
+	s.placed("runner.serviceaccounts", "gondor rohan")
+	s.placed("pull.secrets", "gondor rohan") // through the ServiceAccount
+}
+
+// What goes everywhere costs one write, whoever uses it.
+func TestUsersCostNoWrites(t *testing.T) {
+	s := tell(t)
+	s.cluster("gondor", true)
+	s.cluster("rohan", true)
+	r := run(t)
+	s.create(s.configMap("settings"))
+	s.placed("settings.configmaps", "gondor rohan")
+	for i := range 3 {
+		before := decided(t, "unchanged")
+		name := fmt.Sprintf("web-%d", i)
+		web := s.deployment(name, 1)
+		web.Spec.Template.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "settings"}}}}
+		s.create(web)
+		s.lookedAt(before, 2) // the Deployment's decision has arrived, and its ConfigMap was looked at
+		before = decided(t, "unchanged")
+		s.change(web, func() { web.Spec.Template.Spec.Containers[0].EnvFrom = nil })
+		s.lookedAt(before, 2)
+	}
+	s.wrote(r, "POST", "POST", "POST", "POST")
 }
 
 func TestObjectsThatStopBeingFederated(t *testing.T) {

@@ -17,6 +17,7 @@ const (
 	reasonCopied   = "no policy: copied to every ready cluster"
 	reasonDivided  = "no policy: replicas divided evenly over the ready clusters, moving as few as possible"
 	reasonFollows  = "goes only where something that uses it is placed"
+	reasonAlso     = ", and where something that uses it is placed" // after another reason
 	reasonUnused   = "nothing that is federated uses it, so it goes to no cluster"
 	reasonZero     = "0 replicas: goes to no cluster until it is scaled up"
 	reasonNoChoice = "no cluster can take it now; placed as soon as one is ready"
@@ -35,16 +36,21 @@ func Place(in Input) Answer {
 	if in.Current != nil && in.Current.Object.UID != in.Object.Reference.UID {
 		in.Current = nil
 	}
-	candidates, excluded := sift(in)
+	follows := in.Object.OnlyUse && in.Object.Use != nil && in.Policy == nil
+	candidates, excluded := sift(in, follows)
 	d := Decision{Object: in.Object.Reference}
 	switch {
-	case in.Object.Use != nil:
+	case follows:
 		d.Clusters, d.Reason = follow(in.Object.Use, candidates)
 		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return !slices.Contains(in.Object.Use.Wanted, e.cluster) })
 	case in.Object.Divided:
 		d.Clusters, d.Reason = divide(in.Object, candidates)
 	default:
 		d.Clusters, d.Reason = copied(candidates)
+	}
+	if !follows && in.Object.Use != nil {
+		d.Clusters, d.Reason = alongside(in, d.Clusters, d.Reason)
+		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return includes(d.Clusters, e.cluster) })
 	}
 	d.Excluded = listed(excluded, in.Current, d.Clusters)
 	return Answer{Decision: d}
@@ -64,8 +70,9 @@ type candidate struct {
 	replicas int64
 }
 
-// sift sorts clusters into candidates, by name, and those that the object is kept from.
-func sift(in Input) (candidates []candidate, excluded []exclusion) {
+// sift sorts clusters into candidates, by name, and those that the object is kept from. What follows its users is let in
+// where they were.
+func sift(in Input, follows bool) (candidates []candidate, excluded []exclusion) {
 	clusters := in.Clusters
 	if !slices.IsSortedFunc(clusters, byName) {
 		clusters = slices.SortedFunc(slices.Values(clusters), byName)
@@ -87,7 +94,7 @@ func sift(in Input) (candidates []candidate, excluded []exclusion) {
 		for len(current) > 0 && current[0].Name < c.Name {
 			current = current[1:]
 		}
-		next := candidate{name: c.Name, why: keptOut(c, in.Object), rank: rank(seed, c.Name)}
+		next := candidate{name: c.Name, why: keptOut(c, in.Object, follows), rank: rank(seed, c.Name)}
 		if len(current) > 0 && current[0].Name == c.Name {
 			next.has, next.had = true, current[0]
 		}
@@ -101,12 +108,12 @@ func sift(in Input) (candidates []candidate, excluded []exclusion) {
 }
 
 // keptOut says why a cluster takes nothing new of an object.
-func keptOut(c *Cluster, o Object) string {
+func keptOut(c *Cluster, o Object, follows bool) string {
 	switch {
 	case !c.Ready:
 		return federation.ReasonNotReady
-	case o.Use != nil:
-		return "" // where a user was let in, what it needs is let in
+	case follows:
+		return ""
 	case c.APIs != nil && !o.Custom && !c.APIs[o.Reference.APIVersion]:
 		return federation.ReasonAPIMissing
 	case slices.ContainsFunc(c.Taints, repels):
@@ -144,6 +151,31 @@ func follow(use *Use, candidates []candidate) ([]federation.ClusterPlacement, st
 		return nil, reasonUnused
 	}
 	return chosen, reasonFollows
+}
+
+// alongside adds the clusters of an object's users to those that it has by its own placement.
+func alongside(in Input, own []federation.ClusterPlacement, reason string) ([]federation.ClusterPlacement, string) {
+	if in.Object.Use.Users == 0 && len(in.Object.Use.Wanted)+len(in.Object.Use.Leaving) == 0 {
+		return own, reason
+	}
+	candidates, _ := sift(in, true)
+	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return includes(own, c.name) })
+	more, _ := follow(in.Object.Use, candidates)
+	if len(more) == 0 {
+		return own, reason
+	}
+	all := slices.Concat(own, more)
+	slices.SortFunc(all, byPlacementName)
+	if in.Policy == nil {
+		return all, reason // without one, what is placed stays: the next look can't tell why it is there
+	}
+	return all, reason + reasonAlso
+}
+
+// includes says whether a list sorted by name has a cluster.
+func includes(list []federation.ClusterPlacement, cluster string) bool {
+	_, found := slices.BinarySearchFunc(list, cluster, func(p federation.ClusterPlacement, name string) int { return strings.Compare(p.Name, name) })
+	return found
 }
 
 func setOf(names []string) map[string]bool {

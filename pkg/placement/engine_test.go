@@ -24,7 +24,14 @@ func config() Object {
 
 func secret(use Use) Object {
 	o := config()
-	o.Reference.Kind, o.Use = "Secret", &use
+	o.Reference.Kind, o.Use, o.OnlyUse = "Secret", &use, true
+	return o
+}
+
+// used is a ConfigMap that something uses.
+func used(use Use) Object {
+	o := config()
+	o.Use = &use
 	return o
 }
 
@@ -148,6 +155,11 @@ func TestPlace(t *testing.T) {
 		"secret leaves with its user":       {secret(Use{Users: 1, Wanted: []string{"b"}}), abc(), decided(secret(Use{}), "a", "b"), []string{"b"}, reasonFollows},
 		"secret leaves after its user":      {secret(Use{Users: 1, Wanted: []string{"b"}, Leaving: []string{"a", "c"}}), abc(), decided(secret(Use{}), "a", "b"), []string{"a", "b"}, reasonFollows},
 		"secret stays while users are open": {secret(Use{Users: 1, Undecided: true}), abc(), decided(secret(Use{}), "a"), []string{"a"}, reasonFollows},
+
+		"used where it goes anyway":      {used(Use{Users: 1, Wanted: []string{"b"}}), abc(), nil, []string{"a", "b", "c"}, reasonCopied},
+		"nothing uses it":                {used(Use{}), abc(), nil, []string{"a", "b", "c"}, reasonCopied},
+		"used where it would not go":     {used(Use{Users: 1, Wanted: []string{"c"}}), with(abc(), tainted), nil, []string{"a", "b", "c"}, reasonCopied},
+		"used in a cluster that is down": {used(Use{Users: 1, Wanted: []string{"c"}}), with(abc(), down), nil, []string{"a", "b", "NotReady=[c]"}, reasonCopied},
 
 		"not federated": {Object{Unfederated: true}, abc(), decided(config(), "a"), []string{}, federation.ReasonNotFederated},
 	} {

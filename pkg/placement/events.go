@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,11 +40,13 @@ func (i *inlet) open(_ context.Context, q queue) error {
 	return nil
 }
 
-func (i *inlet) add(key Key) {
+func (i *inlet) add(key Key) { i.addAfter(key, 0) }
+
+func (i *inlet) addAfter(key Key, wait time.Duration) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.queue != nil {
-		i.queue.Add(key)
+		i.queue.AddAfter(key, wait)
 		return
 	}
 	if i.waiting == nil {
@@ -52,21 +55,12 @@ func (i *inlet) add(key Key) {
 	i.waiting[key] = struct{}{}
 }
 
-// objectChanged takes up objects whose decision may change, and the Secrets that an object stopped or began to use. A
-// new user of a Secret is left out: its decision, once made, takes the Secret up.
+// objectChanged takes up objects whose decision may change, and those that an object stopped or began to need.
 func (c *Controller) objectChanged(k kind.Kind, before, after *unstructured.Unstructured) {
 	if after != nil && (before == nil || matters(before, after)) {
 		c.changes.add(keyOf(k, after))
 	}
-	if before == nil || !kind.RefersToSecrets(k) || after != nil && !changed(before, after) {
-		return
-	}
-	had, has := kind.SecretRefs(k, before), kind.SecretRefs(k, after)
-	for _, name := range slices.Concat(had, has) {
-		if slices.Contains(had, name) != slices.Contains(has, name) {
-			c.changes.add(secretKey(before.GetNamespace(), name))
-		}
-	}
+	c.takeUpReleased(k, before, after)
 }
 
 // matters says whether a change can change the decision: status and the like can't.
@@ -85,10 +79,6 @@ func keyOf(k kind.Kind, obj *unstructured.Unstructured) Key {
 	return Key{k.GroupKind(), types.NamespacedName{Namespace: obj.GetNamespace(), Name: obj.GetName()}}
 }
 
-func secretKey(namespace, name string) Key {
-	return Key{secretKind, types.NamespacedName{Namespace: namespace, Name: name}}
-}
-
 // Objects all come up by themselves at the start, so that what the first lists of clusters and decisions hold needs no
 // second look.
 
@@ -97,7 +87,7 @@ func (c *Controller) decisionAdded(ctx context.Context, e event.TypedCreateEvent
 	if !e.IsInInitialList {
 		// Looked at again because a cluster that changed in between did not find it in the cache.
 		q.Add(objectOf(e.Object))
-		c.takeUpSecrets(ctx, e.Object, q)
+		c.takeUpNeeded(ctx, e.Object, q)
 	}
 }
 
@@ -107,33 +97,15 @@ func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEve
 	if respecified || awaited(e.ObjectOld, e.ObjectNew) {
 		q.Add(objectOf(e.ObjectNew))
 	}
-	if respecified || !slices.EqualFunc(e.ObjectOld.Status.Clusters, e.ObjectNew.Status.Clusters, sameName) {
-		c.takeUpSecrets(ctx, e.ObjectNew, q)
+	if respecified || left(e.ObjectOld.Status.Clusters, e.ObjectNew.Status.Clusters) {
+		c.takeUpNeeded(ctx, e.ObjectNew, q)
 	}
 }
 
 func (c *Controller) decisionGone(ctx context.Context, e event.TypedDeleteEvent[*federation.PlacementDecision], q queue) {
 	c.written.arrived(e.Object)
 	q.Add(objectOf(e.Object))
-	c.takeUpSecrets(ctx, e.Object, q)
-}
-
-func sameName(a, b federation.ClusterState) bool { return a.Name == b.Name }
-
-// takeUpSecrets adds the Secrets that an object uses whose placement changed.
-func (c *Controller) takeUpSecrets(ctx context.Context, d *federation.PlacementDecision, q queue) {
-	key := objectOf(d)
-	k, known := c.catalog.Lookup(key.GroupKind)
-	if !known || !kind.RefersToSecrets(k) {
-		return
-	}
-	obj, err := c.catalog.Get(ctx, key.GroupKind, key.Namespace, key.Name)
-	if err != nil {
-		return // its deletion took them up
-	}
-	for _, name := range kind.SecretRefs(k, obj) {
-		q.Add(secretKey(key.Namespace, name))
-	}
+	c.takeUpNeeded(ctx, e.Object, q)
 }
 
 func objectOf(d *federation.PlacementDecision) Key {

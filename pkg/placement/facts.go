@@ -50,51 +50,6 @@ func number(obj *unstructured.Unstructured, path []string) *int32 {
 	return &n32
 }
 
-// useOf finds out where a Secret is needed: in the clusters of the federated objects that refer to it, and in those
-// where copies of such objects are still to be removed.
-func (c *Controller) useOf(ctx context.Context, secret *unstructured.Unstructured) (*Use, error) {
-	use := &Use{}
-	wanted, leaving := map[string]bool{}, map[string]bool{}
-	var failed error
-	err := c.catalog.SecretUsers(ctx, secret.GetNamespace(), secret.GetName(), func(k kind.Kind, user *unstructured.Unstructured) {
-		d, err := c.decision(ctx, k.DecisionKey(user.GetNamespace(), user.GetName()))
-		if err != nil {
-			failed = err
-			return
-		}
-		federated := kind.Federated(k.GroupKind(), user)
-		if federated {
-			use.Users++
-		}
-		if d == nil || d.Spec.Object.UID != user.GetUID() {
-			use.Undecided = use.Undecided || federated && user.GetDeletionTimestamp() == nil
-		}
-		if d == nil {
-			return
-		}
-		for _, p := range d.Spec.Clusters {
-			wanted[p.Name] = true
-		}
-		for _, s := range d.Status.Clusters {
-			leaving[s.Name] = true
-		}
-	})
-	if err == nil {
-		err = failed
-	}
-	use.Wanted, use.Leaving = keys(wanted), keys(leaving)
-	return use, err
-}
-
-func keys(set map[string]bool) []string {
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // roster holds the facts on all clusters, read anew from the cache after one of them changed.
 type roster struct {
 	mu    sync.Mutex

@@ -46,7 +46,8 @@ func genObject(t *rapid.T, label string) Object {
 		return job(replicas, rapid.Int32Range(0, 40).Draw(t, "completions"))
 	case 2:
 		all := []string{"c0", "c1", "c2", "c3", "c4", "c5"}
-		return secret(Use{Users: rapid.IntRange(0, 2).Draw(t, "users"), Undecided: rapid.Bool().Draw(t, "undecided"),
+		of := rapid.SampledFrom([]func(Use) Object{secret, used}).Draw(t, "sort")
+		return of(Use{Users: rapid.IntRange(0, 2).Draw(t, "users"), Undecided: rapid.Bool().Draw(t, "undecided"),
 			Wanted: rapid.SliceOfDistinct(rapid.SampledFrom(all), rapid.ID).Draw(t, "wanted"), Leaving: rapid.SliceOfDistinct(rapid.SampledFrom(all), rapid.ID).Draw(t, "leaving")})
 	}
 	return web(replicas)
@@ -111,18 +112,38 @@ func checkNames(t *rapid.T, in Input, d Decision) {
 		if i < 0 || in.Clusters[i].Deleted || excluded[p.Name] {
 			t.Fatalf("%s is gone, leaving or excluded: %v", p.Name, show(d))
 		}
-		if !holds(in.Current, p.Name) && keptOut(&in.Clusters[i], in.Object) != "" {
-			t.Fatalf("%s was chosen anew though %s", p.Name, keptOut(&in.Clusters[i], in.Object))
+		used := in.Object.Use != nil && slices.Contains(in.Object.Use.Wanted, p.Name)
+		if why := keptOut(&in.Clusters[i], in.Object, used); !holds(in.Current, p.Name) && why != "" {
+			t.Fatalf("%s was chosen anew though %s", p.Name, why)
 		}
 		if !holds(in.Current, p.Name) && p.Replicas != nil && *p.Replicas == 0 {
 			t.Fatalf("%s was chosen anew for 0 replicas", p.Name)
 		}
 	}
-	if in.Object.Use == nil {
+	if in.Object.Use != nil {
+		checkUse(t, in, d)
+	}
+	if !in.Object.OnlyUse {
 		for _, c := range in.Clusters {
 			if holds(in.Current, c.Name) && !c.Deleted && !holds(&d, c.Name) {
 				t.Fatalf("%s lost the object: %v", c.Name, show(d))
 			}
+		}
+	}
+}
+
+// checkUse checks that an object is where its users are, and leaves no cluster before them.
+func checkUse(t *rapid.T, in Input, d Decision) {
+	for _, c := range in.Clusters {
+		wanted := slices.Contains(in.Object.Use.Wanted, c.Name)
+		leaving := in.Object.Use.Undecided || slices.Contains(in.Object.Use.Leaving, c.Name)
+		had := holds(in.Current, c.Name)
+		switch got := holds(&d, c.Name); {
+		case c.Deleted:
+		case !got && (wanted && (c.Ready || had) || leaving && had):
+			t.Fatalf("%s is used and lacks the object: %v", c.Name, show(d))
+		case got && in.Object.OnlyUse && !wanted && !(leaving && had):
+			t.Fatalf("%s has the object, and nothing there needs it: %v", c.Name, show(d))
 		}
 	}
 }
