@@ -107,12 +107,17 @@ func (s *Selection) Matches(o Object) (Specificity, bool) {
 
 // MatchesLabelled is Matches for an object whose labels are in some other form than o.Labels, which is not looked at.
 func (s *Selection) MatchesLabelled(o Object, l labels.Labels) (Specificity, bool) {
+	return s.match(o, l, false)
+}
+
+// match heeds only the selectors with a kind where byKind is set.
+func (s *Selection) match(o Object, l labels.Labels, byKind bool) (Specificity, bool) {
 	if s.namespace != "" && o.Namespace != s.namespace {
 		return 0, false
 	}
 	best, found := AnyKind, false
 	for i := range s.selectors {
-		if one := &s.selectors[i]; one.matches(o, l) {
+		if one := &s.selectors[i]; !(byKind && one.anyKind) && one.matches(o, l) {
 			best, found = max(best, one.specificity), true
 		}
 	}
@@ -178,6 +183,13 @@ type Propagation struct {
 	Generation int64
 	Rule       *federation.Propagation
 	*Selection
+}
+
+// Matches says whether the policy selects an object, and how specifically. Secrets are selected only by
+// selectors with a kind: one that a policy spreads goes where nothing uses it, which a policy for everything with a label
+// must not do by the way.
+func (p *Propagation) Matches(o Object) (Specificity, bool) {
+	return p.match(o, labels.Set(o.Labels), o.GroupKind == schema.GroupKind{Kind: "Secret"})
 }
 
 // OfNamespace compiles a PropagationPolicy. Errors name the field.
