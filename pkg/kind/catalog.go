@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -115,12 +117,7 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	c.adding.Lock()
 	defer c.adding.Unlock()
 	if have, ok := c.Lookup(k.GroupKind()); ok && have.GroupVersionKind == k.GroupVersionKind {
-		if have.StatusSubresource != k.StatusSubresource {
-			c.mu.Lock()
-			c.kinds[k.GroupKind()] = k
-			c.mu.Unlock()
-		}
-		return nil
+		return c.redefine(ctx, have, k)
 	} else if ok {
 		c.remove(ctx, k.GroupKind()) // served in another version now
 	}
@@ -137,8 +134,12 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	}
 	handlers := c.handlers
 	if _, err := informer.AddEventHandler(handlerFor(func(before, after *unstructured.Unstructured) {
+		now := k
+		if known, ok := c.Lookup(k.GroupKind()); ok {
+			now = known
+		}
 		for _, h := range handlers {
-			h(k, before, after)
+			h(now, before, after)
 		}
 	})); err != nil {
 		return fmt.Errorf("watching %s: %w", k.GroupVersionKind, err)
@@ -147,6 +148,25 @@ func (c *Catalog) add(ctx context.Context, k Kind) error {
 	defer c.mu.Unlock()
 	c.kinds[k.GroupKind()], c.informers[k.GroupKind()] = k, informer
 	return nil
+}
+
+// redefine takes up what changed in the definition of a kind that is watched already. Where its replicas are found
+// elsewhere, handlers are told of all of its objects as if they were added.
+func (c *Catalog) redefine(ctx context.Context, have, now Kind) error {
+	if reflect.DeepEqual(have, now) {
+		return nil
+	}
+	c.mu.Lock()
+	c.kinds[now.GroupKind()] = now
+	c.mu.Unlock()
+	if slices.Equal(have.Replicas, now.Replicas) {
+		return nil
+	}
+	return c.Each(ctx, now, "", func(obj *unstructured.Unstructured) {
+		for _, h := range c.handlers {
+			h(now, nil, obj)
+		}
+	})
 }
 
 func (c *Catalog) remove(ctx context.Context, gk schema.GroupKind) {

@@ -3,10 +3,13 @@ package kind
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
 var nativeGroups = map[string]struct{}{
@@ -46,8 +49,9 @@ func hasVerbs(have []string, want ...string) bool {
 	return !slices.ContainsFunc(want, func(v string) bool { return !slices.Contains(have, v) })
 }
 
-// OfDefinition reads the kind that a CRD defines, in its storage version where that is served, and whether it is served yet. A
-// CRD that is being deleted serves on: its objects have to be finalized first.
+// OfDefinition reads the kind that a CRD defines, in its storage version where that is served, and whether it is served
+// yet. A CRD that is being deleted serves on: its objects have to be finalized first. Replicas are where the scale
+// subresource, or before it the annotation AnnotationReplicasPath, says that they are.
 func OfDefinition(crd *unstructured.Unstructured) (Kind, bool) {
 	get := func(fields ...string) string { s, _, _ := unstructured.NestedString(crd.Object, fields...); return s }
 	k := Kind{Resource: get("spec", "names", "plural"), Namespaced: get("spec", "scope") == "Namespaced", Custom: true}
@@ -58,7 +62,12 @@ func OfDefinition(crd *unstructured.Unstructured) (Kind, bool) {
 		if name, _ := m["name"].(string); m["served"] == true && (k.Version == "" || m["storage"] == true) {
 			k.Version = name
 			_, k.StatusSubresource, _ = unstructured.NestedMap(m, "subresources", "status")
+			scaled, _, _ := unstructured.NestedString(m, "subresources", "scale", "specReplicasPath")
+			k.Replicas = pathOf(scaled)
 		}
+	}
+	if declared := pathOf(crd.GetAnnotations()[federation.AnnotationReplicasPath]); declared != nil {
+		k.Replicas = declared
 	}
 	conditions, _, _ := unstructured.NestedSlice(crd.Object, "status", "conditions")
 	established := slices.ContainsFunc(conditions, func(c any) bool {
@@ -66,4 +75,13 @@ func OfDefinition(crd *unstructured.Unstructured) (Kind, bool) {
 		return m["type"] == "Established" && m["status"] == "True"
 	})
 	return k, established && k.Version != ""
+}
+
+// pathOf reads a simple JSON path, such as ".spec.replicas"; nil for anything else.
+func pathOf(jsonPath string) []string {
+	fields := strings.Split(strings.TrimPrefix(jsonPath, "."), ".")
+	if len(fields) < 2 || slices.ContainsFunc(fields, func(f string) bool { return f == "" || strings.ContainsAny(f, "[]()'\"@*") }) {
+		return nil
+	}
+	return fields
 }

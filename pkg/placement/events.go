@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,6 +20,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[Key]
@@ -117,51 +119,104 @@ func objectOf(d *federation.PlacementDecision) Key {
 func (c *Controller) clusterAdded(ctx context.Context, e event.TypedCreateEvent[*federation.Cluster], q queue) {
 	c.roster.outdate()
 	if !e.IsInInitialList {
-		c.takeUp(ctx, ClusterFacts(e.Object), q)
+		facts := ClusterFacts(e.Object)
+		c.takeUp(ctx, &facts, &facts, q)
 	}
 }
 
 func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.Cluster], q queue) {
 	before, after := ClusterFacts(e.ObjectOld), ClusterFacts(e.ObjectNew)
-	if !reflect.DeepEqual(before, after) {
+	if !sameCluster(before, after) {
 		c.roster.outdate()
-		c.takeUp(ctx, after, q)
+		c.takeUp(ctx, &before, &after, q)
 	}
 }
 
 func (c *Controller) clusterGone(ctx context.Context, e event.TypedDeleteEvent[*federation.Cluster], q queue) {
 	c.roster.outdate()
-	facts := ClusterFacts(e.Object)
-	facts.Deleted = true
-	c.takeUp(ctx, facts, q)
+	before := ClusterFacts(e.Object)
+	after := before
+	after.Deleted = true
+	c.takeUp(ctx, &before, &after, q)
 }
 
 // takeUp adds the objects whose decisions a changed cluster can change, behind what users do meanwhile.
-func (c *Controller) takeUp(ctx context.Context, changed Cluster, q queue) {
-	if !changed.Deleted && !changed.Ready {
-		return // it keeps what it has and gets nothing
-	}
+func (c *Controller) takeUp(ctx context.Context, before, after *Cluster, q queue) {
 	var all federation.PlacementDecisionList
 	if err := c.cache.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		log.FromContext(ctx).Error(err, "listing decisions", "cluster", changed.Name)
+		log.FromContext(ctx).Error(err, "listing decisions", "cluster", after.Name)
 		return
 	}
+	policies, err := c.policies.get(ctx, c.cache)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "taking up what a cluster concerns", "cluster", after.Name)
+		return
+	}
+	room := onlyRoom(before, after)
 	for i := range all.Items {
-		if concerns(&all.Items[i].Spec, changed) {
+		d := &all.Items[i].Spec
+		p := policies.named(d.Object.Namespace, d.Policy)
+		if concernedBy(d, p, before, after, room) {
 			addBehind(q, objectOf(&all.Items[i]))
 		}
 	}
 }
 
-// concerns says whether a decision can change because a cluster leaves, or may take something new.
-func concerns(d *Decision, c Cluster) bool {
-	has := slices.ContainsFunc(d.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == c.Name })
-	kept := slices.ContainsFunc(d.Excluded, func(e federation.Exclusion) bool { return slices.Contains(e.Clusters, c.Name) })
-	if c.Deleted || kept {
+func concernedBy(d *Decision, p *policy.Propagation, before, after *Cluster, onlyRoom bool) bool {
+	if onlyRoom {
+		return awaitsRoom(d, p)
+	}
+	return concerns(d, p, before, after)
+}
+
+// onlyRoom says whether nothing but what is free in a cluster, or what it costs, changed.
+func onlyRoom(before, after *Cluster) bool {
+	b, a := *before, *after
+	b.Free, b.Price, a.Free, a.Price = nil, nil, nil, nil
+	return before != after && sameCluster(b, a)
+}
+
+func sameCluster(a, b Cluster) bool {
+	return a.Since.Equal(b.Since) && reflect.DeepEqual(a.Cluster, b.Cluster) && a.Ready == b.Ready && a.Deleted == b.Deleted &&
+		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) &&
+		apiequality.Semantic.DeepEqual(a.Free, b.Free) && apiequality.Semantic.DeepEqual(a.Price, b.Price)
+}
+
+// awaitsRoom says whether a decision can change because there is more or less room in clusters: where something is
+// missing, where a better group may take it back, and where replicas follow the room at all times.
+func awaitsRoom(d *Decision, p *policy.Propagation) bool {
+	if d.Missing != "" || d.Unplaced > 0 || slices.ContainsFunc(d.Excluded, func(e federation.Exclusion) bool { return e.Reason == federation.ReasonFull }) {
+		return true
+	}
+	return p != nil && (len(p.Rule.ClusterGroups) > 1 || p.Rule.ReplicaDivision != nil && p.Rule.ReplicaDivision.Rebalance)
+}
+
+// concerns says whether a decision can change because a cluster joins, leaves, or is not as it was. p is the policy that
+// the decision names, nil where there is none any more.
+func concerns(d *Decision, p *policy.Propagation, before, after *Cluster) bool {
+	has := slices.ContainsFunc(d.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == after.Name })
+	kept := slices.ContainsFunc(d.Excluded, func(e federation.Exclusion) bool { return slices.Contains(e.Clusters, after.Name) })
+	switch {
+	case after.Deleted:
 		return has || kept
+	case d.Policy != nil && d.Policy.Kind == federation.PolicyAnnotations:
+		return true
+	case p != nil:
+		return has || kept || selects(p, before) || selects(p, after)
+	case !after.Ready:
+		return false // it keeps what it has and gets nothing
+	case kept || d.Missing != "":
+		return true
 	}
 	divided := len(d.Clusters) > 0 && d.Clusters[0].Replicas != nil
 	return !has && !divided && d.Reason != reasonZero
+}
+
+// selects says whether a policy lets its objects go to a cluster.
+func selects(p *policy.Propagation, c *Cluster) bool {
+	return len(p.Rule.ClusterGroups) == 0 || slices.ContainsFunc(p.Rule.ClusterGroups, func(g federation.ClusterGroup) bool {
+		return policy.MatchCluster(&g.ClusterSelector, &c.Cluster)
+	})
 }
 
 func addBehind(q queue, key Key) {

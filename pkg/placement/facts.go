@@ -9,6 +9,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -19,17 +21,44 @@ import (
 // ObjectFacts reads from an object what placing it depends on, but for Use: that takes other objects.
 func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 	version, name := k.GroupVersionKind.ToAPIVersionAndKind()
-	return Object{
+	annotation := func(key string) string {
+		value, _, _ := unstructured.NestedFieldNoCopy(obj.Object, "metadata", "annotations", key)
+		text, _ := value.(string)
+		return text
+	}
+	o := Object{
 		Reference: federation.ObjectReference{
 			APIVersion: version, Kind: name, Namespace: obj.GetNamespace(), Name: obj.GetName(), UID: obj.GetUID(),
 		},
-		Custom:      k.Custom,
-		OnlyUse:     k.GroupKind() == secretKind,
-		Divided:     k.Replicas != nil,
-		Replicas:    number(obj, k.Replicas),
-		Completions: number(obj, k.Completions),
+		Custom:          k.Custom,
+		OnlyUse:         k.GroupKind() == secretKind,
+		Divided:         k.Replicas != nil && !k.Custom,
+		Divisible:       k.Replicas != nil && k.Custom,
+		Replicas:        number(obj, k.Replicas),
+		Completions:     number(obj, k.Completions),
+		Request:         requestOf(obj, k.PodTemplate),
+		Rebalance:       annotation(federation.AnnotationRebalance),
+		ClusterSelector: annotation(AnnotationClusterSelector),
 	}
+	if key := preferencesOf[k.GroupKind()]; key != "" {
+		o.Preferences = annotation(key)
+	}
+	if k.GroupKind() == statefulSetKind {
+		o.Ordered, o.FirstOrdinal = true, ptr.Deref(number(obj, ordinalsStart), 0)
+	}
+	return o
 }
+
+var (
+	statefulSetKind = schema.GroupKind{Group: "apps", Kind: "StatefulSet"}
+	ordinalsStart   = []string{"spec", "ordinals", "start"}
+	// preferencesOf are Federation v1's annotations on kinds with replicas.
+	preferencesOf = map[schema.GroupKind]string{
+		{Group: "apps", Kind: "Deployment"}: AnnotationDeploymentPreferences,
+		{Group: "apps", Kind: "ReplicaSet"}: AnnotationReplicaSetPreferences,
+		{Group: "batch", Kind: "Job"}:       AnnotationJobPreferences,
+	}
+)
 
 // number reads a whole number, nil where there is none.
 func number(obj *unstructured.Unstructured, path []string) *int32 {
@@ -89,8 +118,13 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 	facts := Cluster{
 		Cluster: policy.ClusterOf(c),
 		Taints:  c.Spec.Taints,
+		Free:    c.Status.Free,
+		Price:   c.Spec.Price,
 		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),
 		Deleted: c.DeletionTimestamp != nil,
+	}
+	if ready := meta.FindStatusCondition(c.Status.Conditions, federation.ClusterReady); ready != nil {
+		facts.Since = ready.LastTransitionTime.Time
 	}
 	if len(c.Status.APIGroups) > 0 {
 		facts.APIs = make(map[string]bool, len(c.Status.APIGroups))

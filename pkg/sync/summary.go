@@ -94,6 +94,7 @@ func summarize(in reading, list []evidence) summary {
 	s.decision.Where = where(s.decision.Clusters, in.decision)
 	s.decision.Conditions = slices.Clone(in.decision.Status.Conditions)
 	meta.SetStatusCondition(&s.decision.Conditions, syncedCondition(s.decision.Clusters, in.decision.Generation))
+	setPlaced(&s.decision.Conditions, in.decision)
 	if complete {
 		s.object = foldReports(in, reports)
 	}
@@ -199,4 +200,23 @@ func syncedCondition(states []federation.ClusterState, generation int64) metav1.
 	}
 	c.Message = strings.Join(messages, "; ")
 	return c
+}
+
+// setPlaced shows what keeps a decision from what its policy asks for. While nothing does there is no such condition.
+func setPlaced(conditions *[]metav1.Condition, d *federation.PlacementDecision) {
+	if d.Spec.Missing == "" && d.Spec.Unplaced == 0 {
+		meta.RemoveStatusCondition(conditions, federation.DecisionPlaced)
+		return
+	}
+	c := metav1.Condition{
+		Type: federation.DecisionPlaced, Status: metav1.ConditionFalse, Reason: federation.ReasonPolicyNotMet,
+		Message: d.Spec.Missing, ObservedGeneration: d.Generation,
+	}
+	if d.Spec.Unplaced > 0 {
+		c.Reason = federation.ReasonUnplaced
+		if c.Message == "" {
+			c.Message = fmt.Sprintf("%d replicas that no cluster may take", d.Spec.Unplaced)
+		}
+	}
+	meta.SetStatusCondition(conditions, c)
 }

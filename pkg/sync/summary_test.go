@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -189,4 +191,32 @@ func TestSummarizeSettles(t *testing.T) {
 			t.Errorf("summing up again changed it (-first +second):\n%s", diff)
 		}
 	})
+}
+
+func TestPlacedCondition(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		spec federation.PlacementDecisionSpec
+		want *metav1.Condition
+	}{
+		{"all is well", federation.PlacementDecisionSpec{}, nil},
+		{"something is missing", federation.PlacementDecisionSpec{Missing: "no room for 2 replicas in gondor"},
+			&metav1.Condition{Reason: federation.ReasonPolicyNotMet, Message: "no room for 2 replicas in gondor"}},
+		{"replicas are unplaced", federation.PlacementDecisionSpec{Unplaced: 2, Missing: "maxReplicas leaves 2 replicas out"},
+			&metav1.Condition{Reason: federation.ReasonUnplaced, Message: "maxReplicas leaves 2 replicas out"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conditions := []metav1.Condition{{Type: federation.DecisionPlaced, Status: metav1.ConditionFalse, Reason: "Before"}}
+			d := &federation.PlacementDecision{Spec: test.spec}
+			d.Generation = 7
+			setPlaced(&conditions, d)
+			got := meta.FindStatusCondition(conditions, federation.DecisionPlaced)
+			if test.want != nil {
+				test.want.Type, test.want.Status, test.want.ObservedGeneration = federation.DecisionPlaced, metav1.ConditionFalse, 7
+			}
+			if diff := cmp.Diff(test.want, got, cmpopts.IgnoreFields(metav1.Condition{}, "LastTransitionTime")); diff != "" {
+				t.Errorf("condition (-want +got):\n%s", diff)
+			}
+		})
+	}
 }

@@ -203,6 +203,12 @@ const (
 	DecisionPlaced = "Placed"
 )
 
+// Reasons of DecisionPlaced.
+const (
+	ReasonUnplaced     = "Unplaced"     // there are replicas that no cluster may take
+	ReasonPolicyNotMet = "PolicyNotMet" // all replicas are placed, but not as the policy asks for
+)
+
 // States of an object in one cluster.
 const (
 	StateSynced      = "Synced"      // the member holds the object as decided
