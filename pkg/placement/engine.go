@@ -2,240 +2,197 @@ package placement
 
 import (
 	"cmp"
-	"hash/fnv"
 	"slices"
 	"strings"
+	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
-)
-
-// Sentences for spec.reason. None of them depends on what comes and goes by itself (readiness), so that a flapping
-// cluster rewrites no decision.
-const (
-	reasonCopied   = "no policy: copied to every ready cluster"
-	reasonDivided  = "no policy: replicas divided evenly over the ready clusters, moving as few as possible"
-	reasonFollows  = "goes only where something that uses it is placed"
-	reasonAlso     = ", and where something that uses it is placed" // after another reason
-	reasonUnused   = "nothing that is federated uses it, so it goes to no cluster"
-	reasonZero     = "0 replicas: goes to no cluster until it is scaled up"
-	reasonNoChoice = "no cluster can take it now; placed as soon as one is ready"
 )
 
 // Place decides where an object is to be, and with how many replicas in each cluster. It is pure: equal input gives
 // equal output, whatever the order of clusters, and the answer to an unchanged question is the current decision.
 //
-// What is placed stays: a cluster that is not ready, tainted or without the API takes nothing new, but keeps its share,
-// because that it can't be reached does not say that nothing runs there. Only a cluster that leaves the federation gives
-// its share back.
+//	sift     which clusters have the object or may get it, and why others may not
+//	narrow   which domains it may use, where a spread constraint bounds their number
+//	bound    how many replicas each cluster takes: walls (policy) and room (capacity)
+//	settle   the target: groups in order, spread, shares by the strategy, as few moves as the policy allows
+//	pace     what of it is done now: make before break
+//	ordinals where the ordinals of a StatefulSet start
+//	record   the decision, and for whoever asks why, the record of each cluster
+//
+// What is placed stays: a cluster that is not ready or lacks the API takes nothing new, but keeps its share, because that
+// it can't be reached does not say that nothing runs there. A cluster gives its share away where it leaves the
+// federation, and where a policy says so: by not selecting it, or by not tolerating its NoExecute taint.
 func Place(in Input) Answer {
 	if in.Object.Unfederated {
 		return Answer{Decision: Decision{Object: in.Object.Reference, Reason: federation.ReasonNotFederated}}
 	}
-	if in.Current != nil && in.Current.Object.UID != in.Object.Reference.UID {
-		in.Current = nil
-	}
-	follows := in.Object.OnlyUse && in.Object.Use != nil && in.Policy == nil
-	candidates, excluded := sift(in, follows)
-	d := Decision{Object: in.Object.Reference}
+	q := ask(in)
+	candidates, excluded := sift(q)
 	switch {
-	case follows:
-		d.Clusters, d.Reason = follow(in.Object.Use, candidates)
-		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return !slices.Contains(in.Object.Use.Wanted, e.cluster) })
-	case in.Object.Divided:
-		d.Clusters, d.Reason = divide(in.Object, candidates)
+	case q.follows:
+	case q.divides:
+		narrow(q, candidates)
+		bound(q, candidates)
+		settle(q, candidates)
+		pace(q, candidates)
 	default:
-		d.Clusters, d.Reason = copied(candidates)
+		narrow(q, candidates)
+		copied(q, candidates)
+		paceCopies(q, candidates)
 	}
-	if !follows && in.Object.Use != nil {
-		d.Clusters, d.Reason = alongside(in, d.Clusters, d.Reason)
-		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return includes(d.Clusters, e.cluster) })
-	}
-	d.Excluded = listed(excluded, in.Current, d.Clusters)
-	return Answer{Decision: d}
+	follow(q, candidates)
+	return record(q, candidates, excluded)
 }
 
-// candidate is a cluster that has the object or may get it.
-type candidate struct {
-	name string
-	// has says that the cluster is in the current decision; had is its share there.
-	has bool
-	had federation.ClusterPlacement
-	// why the cluster gets nothing new; empty where it may.
-	why string
-	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
-	rank uint64
-	// replicas is the share that is being worked out.
-	replicas int64
+// question is what is asked, made ready for the stages, and what they find out that concerns no single cluster.
+type question struct {
+	Input
+	rule *federation.Propagation
+	// scope is what the policy says of each cluster, nil where it says nothing.
+	scope  *Scope
+	policy *federation.PolicyReference
+	// gone says that the policy in force was deleted: the object stays where it is.
+	gone bool
+	// divides says that replicas are divided, follows that the object has no place of its own, anew that a request to
+	// rebalance is open.
+	divides, follows, anew bool
+	// total are the replicas to divide.
+	total  int64
+	spread *spread
+	full   []federation.FullCluster
+	v1     *preferences
+	// wanted and leaving are the clusters in which users of the object are to be, and those that they are leaving.
+	wanted, leaving map[string]bool
+
+	// unplaced replicas, and what is missing, the most important first.
+	unplaced int64
+	missing  []string
+	moving   bool
+	wake     time.Time
+	waits    map[string][]Timer // by cluster
 }
 
-// sift sorts clusters into candidates, by name, and those that the object is kept from. What follows its users is let in
-// where they were.
-func sift(in Input, follows bool) (candidates []candidate, excluded []exclusion) {
-	clusters := in.Clusters
-	if !slices.IsSortedFunc(clusters, byName) {
-		clusters = slices.SortedFunc(slices.Values(clusters), byName)
+var noRule federation.Propagation
+
+// ask finds out which rule is in force and what the current decision counts for.
+func ask(in Input) *question {
+	if in.Current != nil && in.Current.Object.UID != in.Object.Reference.UID {
+		in.Current, in.Copies = nil, nil
 	}
-	var current []federation.ClusterPlacement
-	if in.Current != nil {
-		current = in.Current.Clusters
+	in.Clusters = sorted(in.Clusters, byName)
+	q := &question{Input: in, rule: &noRule}
+	q.anew = in.Current != nil && in.Object.Rebalance != "" && in.Object.Rebalance != in.Current.Rebalanced
+	q.v1 = preferencesOf(&in.Object)
+	switch before := currentPolicy(in.Current); {
+	case q.v1 != nil:
+		q.policy = &federation.PolicyReference{Kind: federation.PolicyAnnotations}
+	case in.Policy != nil:
+		q.policy, q.rule, q.scope = &in.Policy.Reference, in.Policy.Rule, in.Scope.of(in.Policy, in.Clusters)
+	case before != nil && before.Kind != federation.PolicyAnnotations && !q.anew && q.anyLeft():
+		q.policy, q.gone = before, true
 	}
-	if !slices.IsSortedFunc(current, byPlacementName) {
-		current = slices.SortedFunc(slices.Values(current), byPlacementName)
+	division := q.rule.ReplicaDivision
+	q.divides = in.Object.Divided && (!in.Object.Divisible || division != nil) &&
+		(division == nil || division.Mode != federation.DivisionDuplicated)
+	q.follows = in.Object.OnlyUse && q.policy == nil
+	if q.divides {
+		q.total = max(int64(ptr.Deref(in.Object.Replicas, 1)), 0)
 	}
-	seed := seedOf(in.Object.Reference)
-	candidates = make([]candidate, 0, len(clusters))
-	for i := range clusters {
-		c := &clusters[i]
-		if c.Deleted {
-			continue
-		}
-		for len(current) > 0 && current[0].Name < c.Name {
-			current = current[1:]
-		}
-		next := candidate{name: c.Name, why: keptOut(c, in.Object, follows), rank: rank(seed, c.Name)}
-		if len(current) > 0 && current[0].Name == c.Name {
-			next.has, next.had = true, current[0]
-		}
-		if !next.has && next.why != "" {
-			excluded = append(excluded, exclusion{next.why, c.Name})
-			continue
-		}
-		candidates = append(candidates, next)
+	if use := in.Object.Use; use != nil {
+		q.wanted, q.leaving = setOf(use.Wanted), setOf(use.Leaving)
 	}
-	return candidates, excluded
+	q.spread = spreadOf(q)
+	return q
 }
 
-// keptOut says why a cluster takes nothing new of an object.
-func keptOut(c *Cluster, o Object, follows bool) string {
-	switch {
-	case !c.Ready:
-		return federation.ReasonNotReady
-	case follows:
-		return ""
-	case c.APIs != nil && !o.Custom && !c.APIs[o.Reference.APIVersion]:
-		return federation.ReasonAPIMissing
-	case slices.ContainsFunc(c.Taints, repels):
-		return federation.ReasonTainted
+func currentPolicy(d *Decision) *federation.PolicyReference {
+	if d == nil {
+		return nil
 	}
-	return ""
+	return d.Policy
 }
 
-func repels(t corev1.Taint) bool {
-	return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+// anyLeft says whether any cluster of the current decision is still in the federation.
+func (q *question) anyLeft() bool {
+	return slices.ContainsFunc(q.Current.Clusters, func(p federation.ClusterPlacement) bool { return q.inFederation(p.Name) })
 }
 
-// copied places an object that is copied whole.
-func copied(candidates []candidate) ([]federation.ClusterPlacement, string) {
-	if len(candidates) == 0 {
-		return nil, reasonNoChoice
-	}
-	chosen := make([]federation.ClusterPlacement, 0, len(candidates))
-	for _, c := range candidates {
-		chosen = append(chosen, federation.ClusterPlacement{Name: c.name})
-	}
-	return chosen, reasonCopied
+func (q *question) inFederation(cluster string) bool {
+	i, found := slices.BinarySearchFunc(q.Clusters, cluster, func(c Cluster, name string) int { return strings.Compare(c.Name, name) })
+	return found && !q.Clusters[i].Deleted
 }
 
-// follow places an object where its users are. It leaves a cluster only after them.
-func follow(use *Use, candidates []candidate) ([]federation.ClusterPlacement, string) {
-	wanted, leaving := setOf(use.Wanted), setOf(use.Leaving)
-	var chosen []federation.ClusterPlacement
-	for _, c := range candidates {
-		if wanted[c.name] || c.has && (use.Undecided || leaving[c.name]) {
-			chosen = append(chosen, federation.ClusterPlacement{Name: c.name})
-		}
+// evicts says whether clusters give shares away because of what a policy says of them. Without a policy in force none
+// does.
+func (q *question) evicts() bool { return q.policy != nil && !q.gone }
+
+// lacks notes what keeps the decision from what the policy asks for.
+func (q *question) lacks(what string) {
+	if !slices.Contains(q.missing, what) {
+		q.missing = append(q.missing, what)
 	}
-	if use.Users == 0 && len(chosen) == 0 {
-		return nil, reasonUnused
-	}
-	return chosen, reasonFollows
 }
 
-// alongside adds the clusters of an object's users to those that it has by its own placement.
-func alongside(in Input, own []federation.ClusterPlacement, reason string) ([]federation.ClusterPlacement, string) {
-	if in.Object.Use.Users == 0 && len(in.Object.Use.Wanted)+len(in.Object.Use.Leaving) == 0 {
-		return own, reason
+// waitsFor has the question asked again at a time that is still to come; cluster and what are for whoever asks why.
+func (q *question) waitsFor(until time.Time, cluster, what string) {
+	if !until.After(q.Now) {
+		return
 	}
-	candidates, _ := sift(in, true)
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return includes(own, c.name) })
-	more, _ := follow(in.Object.Use, candidates)
-	if len(more) == 0 {
-		return own, reason
+	if q.wake.IsZero() || until.Before(q.wake) {
+		q.wake = until
 	}
-	all := slices.Concat(own, more)
-	slices.SortFunc(all, byPlacementName)
-	if in.Policy == nil {
-		return all, reason // without one, what is placed stays: the next look can't tell why it is there
+	if !q.Explain {
+		return
 	}
-	return all, reason + reasonAlso
+	if q.waits == nil {
+		q.waits = map[string][]Timer{}
+	}
+	if t := (Timer{what, until}); !slices.Contains(q.waits[cluster], t) {
+		q.waits[cluster] = append(q.waits[cluster], t)
+	}
 }
 
-// includes says whether a list sorted by name has a cluster.
-func includes(list []federation.ClusterPlacement, cluster string) bool {
-	_, found := slices.BinarySearchFunc(list, cluster, func(p federation.ClusterPlacement, name string) int { return strings.Compare(p.Name, name) })
-	return found
+// Defaults of Moves.
+const (
+	defaultStableFor   = 5 * time.Minute
+	defaultMinimumStay = 10 * time.Minute
+	defaultMaxMoving   = 25 // percent
+)
+
+func (q *question) stableFor() time.Duration {
+	if m := q.rule.Moves; m != nil && m.StableFor != nil {
+		return m.StableFor.Duration
+	}
+	return defaultStableFor
 }
 
-func setOf(names []string) map[string]bool {
-	set := make(map[string]bool, len(names))
-	for _, name := range names {
-		set[name] = true
+func (q *question) minimumStay() time.Duration {
+	if m := q.rule.Moves; m != nil && m.MinimumStay != nil {
+		return m.MinimumStay.Duration
 	}
-	return set
+	return defaultMinimumStay
 }
 
-// exclusion is one cluster that the object is kept from.
-type exclusion struct{ reason, cluster string }
+func (q *question) strategy() string {
+	if q.rule.ReplicaDivision == nil {
+		return federation.StrategyWeighted
+	}
+	return cmp.Or(q.rule.ReplicaDivision.Strategy, federation.StrategyWeighted)
+}
 
-// listed groups exclusions by reason. They are the record of how the shares came about: one that comes up later, while
-// the shares stay as they are, is not added (a cluster that goes down rewrites no decision), one that ended is dropped.
-func listed(excluded []exclusion, current *Decision, clusters []federation.ClusterPlacement) []federation.Exclusion {
-	if current != nil && sameClusters(current.Clusters, clusters) {
-		before := map[string]bool{}
-		for _, e := range current.Excluded {
-			for _, name := range e.Clusters {
-				before[name] = true
-			}
-		}
-		excluded = slices.DeleteFunc(excluded, func(e exclusion) bool { return !before[e.cluster] })
+// sorted returns list in order, a copy where it is not.
+func sorted[T any](list []T, order func(a, b T) int) []T {
+	if slices.IsSortedFunc(list, order) {
+		return list
 	}
-	slices.SortStableFunc(excluded, func(a, b exclusion) int {
-		return cmp.Or(strings.Compare(a.reason, b.reason), strings.Compare(a.cluster, b.cluster))
-	})
-	var groups []federation.Exclusion
-	for _, e := range excluded {
-		if len(groups) == 0 || groups[len(groups)-1].Reason != e.reason {
-			groups = append(groups, federation.Exclusion{Reason: e.reason})
-		}
-		last := &groups[len(groups)-1]
-		last.Clusters = append(last.Clusters, e.cluster)
-	}
-	return groups
+	return slices.SortedFunc(slices.Values(list), order)
 }
 
 func byName(a, b Cluster) int { return strings.Compare(a.Name, b.Name) }
 
 func byPlacementName(a, b federation.ClusterPlacement) int { return strings.Compare(a.Name, b.Name) }
 
-func seedOf(o federation.ObjectReference) uint64 {
-	h := fnv.New64a()
-	for _, part := range []string{o.APIVersion, o.Kind, o.Namespace, o.Name} {
-		h.Write([]byte(part))
-		h.Write([]byte{0})
-	}
-	return h.Sum64()
-}
-
-// rank mixes an object's seed with a cluster's name: FNV-1a over the name, then the finalizer of SplitMix64 (Steele,
-// Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
-func rank(seed uint64, cluster string) uint64 {
-	x := seed
-	for i := range len(cluster) {
-		x = (x ^ uint64(cluster[i])) * 1099511628211
-	}
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
+func byCopyName(a, b Copy) int { return strings.Compare(a.Cluster, b.Cluster) }

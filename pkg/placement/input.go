@@ -17,6 +17,9 @@ type Input struct {
 	Object Object
 	// Policy is the policy in force, nil where none selects the object.
 	Policy *policy.Propagation
+	// Scope is what Policy says of each of Clusters, where the caller keeps it (Scopes); Place works it out where it is nil
+	// or of another policy or list.
+	Scope *Scope
 	// Clusters are all Clusters of the federation, in any order.
 	Clusters []Cluster
 	// Current is the decision in force, nil where there is none. One on an object with another UID counts as none.
@@ -134,6 +137,8 @@ type Cluster struct {
 // Copy is what is known of an object's copy in one cluster.
 type Copy struct {
 	Cluster string
+	// Synced says that the cluster holds the copy as decided.
+	Synced bool
 	// Ready replicas, as the member reported last; nil for unknown.
 	Ready *int32
 	// Unschedulable replicas have been so for a while.

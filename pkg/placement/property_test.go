@@ -195,31 +195,54 @@ func TestMinimalMovement(t *testing.T) {
 	})
 }
 
-// TestLevelIsOneByOne compares the closed form with its definition.
-func TestLevelIsOneByOne(t *testing.T) {
+// TestDealIsOneByOne compares dealing and draining many replicas at once with their definition.
+func TestDealIsOneByOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		start := rapid.SliceOfN(rapid.Int64Range(0, 12), 1, 8).Draw(t, "start")
-		n := rapid.Int64Range(0, 40).Draw(t, "n")
-		fast, slow := make([]*candidate, len(start)), make([]*candidate, len(start))
-		for i, s := range start {
-			fast[i], slow[i] = &candidate{rank: uint64(i), replicas: s}, &candidate{rank: uint64(i), replicas: s}
+		n := rapid.Int64Range(0, 200).Draw(t, "n")
+		var fast, slow []*candidate
+		for i := range rapid.IntRange(1, 8).Draw(t, "candidates") {
+			c := candidate{Cluster: &Cluster{}, rank: uint64(i), replicas: rapid.Int64Range(0, 40).Draw(t, "start"), pull: rapid.Int64Range(1, 9).Draw(t, "pull")}
+			other := c
+			fast, slow = append(fast, &c), append(slow, &other)
 		}
 		byRank := slices.Clone(fast)
-		fill(fast, n)
-		for range n {
-			slices.MinFunc(slow, func(a, b *candidate) int {
-				if a.replicas != b.replicas {
-					return int(a.replicas - b.replicas)
-				}
-				return int(a.rank) - int(b.rank)
-			}).replicas++
+		more := rapid.Bool().Draw(t, "more")
+		for i := range fast {
+			if slow[i].limit = slow[i].replicas + rapid.Int64Range(0, 40).Draw(t, "limit"); !more {
+				slow[i].limit = rapid.Int64Range(0, slow[i].replicas).Draw(t, "limit")
+			}
+			fast[i].limit = slow[i].limit
+		}
+		left := int64(0)
+		if more {
+			left = raise(fast, n)
+		} else {
+			left = lower(fast, n)
+		}
+		for ; n > left; n-- {
+			open := slices.DeleteFunc(slices.Clone(slow), func(c *candidate) bool { return c.replicas == c.limit })
+			if more {
+				slices.MinFunc(open, func(a, b *candidate) int { return first(isNext(a, b)) }).replicas++
+			} else {
+				slices.MinFunc(open, func(a, b *candidate) int { return first(givesNext(a, b)) }).replicas--
+			}
 		}
 		for i := range slow {
 			if byRank[i].replicas != slow[i].replicas {
 				t.Fatalf("candidate %d has %d, one by one %d", i, byRank[i].replicas, slow[i].replicas)
 			}
+			if left > 0 && slow[i].replicas != slow[i].limit {
+				t.Fatalf("%d left though candidate %d is not at its limit", left, i)
+			}
 		}
 	})
+}
+
+func first(yes bool) int {
+	if yes {
+		return -1
+	}
+	return 1
 }
 
 func checkEven(t *rapid.T, d Decision) {

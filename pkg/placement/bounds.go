@@ -1,0 +1,138 @@
+package placement
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+// bound works out how many replicas each candidate takes.
+//
+// Walls hold whatever happens: the policy's maximum, what a cluster that takes nothing new has already, the block of a
+// StatefulSet's ordinals. Room is what is known of capacity. It decides where replicas go first, and no more than that:
+// pods that wait for room are what makes a member's autoscaler add some.
+func bound(q *question, candidates []candidate) {
+	closeForJob(q, candidates)
+	q.full = fullClusters(q, candidates)
+	for i := range candidates {
+		c := &candidates[i]
+		c.weight, c.max = 1, noLimit
+		if rule := q.ruleOf(c); rule != nil {
+			c.weight = int64(ptr.Deref(rule.Weight, 1))
+			c.least = int64(ptr.Deref(rule.MinReplicas, 0))
+			if rule.MaxReplicas != nil {
+				c.max = int64(*rule.MaxReplicas)
+			}
+		}
+		if q.Object.Ordered {
+			c.max = min(c.max, blockOf(q, c.Name))
+		}
+		c.most = c.max
+		if !c.usable() {
+			c.most = min(c.most, c.share)
+		}
+		if c.leaves {
+			c.most = 0
+		}
+		c.pull, c.tier, c.room = c.weight, c.tier+c.group*tiersPerGroup, c.most
+		if c.full >= 0 {
+			c.room = min(c.room, c.full)
+		}
+		if q.capacityCounts() {
+			if c.fits = fits(&q.Object, c.Cluster); c.fits >= 0 {
+				c.room = min(c.room, c.share+c.fits)
+			}
+		}
+		c.least = min(c.least, c.room)
+	}
+}
+
+// tiersPerGroup leaves numbers for tiers within a group.
+const tiersPerGroup = 1 << 20
+
+// capacityCounts says whether free capacity decides where replicas go first: where a policy is in force.
+func (q *question) capacityCounts() bool { return q.scope != nil && len(q.Object.Request) > 0 }
+
+// ruleOf is the policy's weight and bounds for a candidate, nil where there are none.
+func (q *question) ruleOf(c *candidate) *federation.ReplicaRule {
+	if q.scope == nil || q.rule.ReplicaDivision == nil {
+		return nil
+	}
+	if m := q.scope.marks[c.at]; m.rule >= 0 {
+		return &q.rule.ReplicaDivision.Clusters[m.rule]
+	}
+	return nil
+}
+
+// fullClusters are the clusters in which replicas stayed unschedulable, as the decision will remember them. One is
+// forgotten after stableFor, so that it is tried again, unless replicas still wait there.
+func fullClusters(q *question, candidates []candidate) []federation.FullCluster {
+	if q.total == 0 {
+		return nil
+	}
+	var full []federation.FullCluster
+	next := func(name string) *federation.FullCluster {
+		full = append(full, federation.FullCluster{Name: name, Since: metav1.Time{Time: q.Now.Truncate(time.Second)}})
+		return &full[len(full)-1]
+	}
+	for i := range candidates {
+		c := &candidates[i]
+		before := fullBefore(q.Current, c.Name)
+		expired := before != nil && !before.Since.Add(q.stableFor()).After(q.Now)
+		stuck := c.copy != nil && !c.copy.Leaving && c.copy.Unschedulable > 0 && c.share > 0
+		ready := int64(0)
+		if c.copy != nil {
+			ready = min(int64(ptr.Deref(c.copy.Ready, 0)), c.share)
+		}
+		var entry *federation.FullCluster
+		switch {
+		case stuck && (before == nil || expired):
+			entry = next(c.Name)
+			entry.Replicas = int32(max(c.share-int64(c.copy.Unschedulable), ready))
+		case before == nil || expired:
+			continue
+		default:
+			entry = next(c.Name)
+			*entry = *before
+			if stuck && c.share > int64(before.Replicas) {
+				// What is known now counts. A share that was cut down to what fitted says nothing: the report may be older.
+				entry.Replicas = int32(max(c.share-int64(c.copy.Unschedulable), ready))
+			}
+			entry.Replicas = max(entry.Replicas, int32(ready))
+		}
+		c.full = int64(entry.Replicas)
+		q.waitsFor(entry.Since.Add(q.stableFor()), c.Name, "is tried again (stableFor)")
+	}
+	return append(full, q.fullOutside(candidates)...)
+}
+
+// fullOutside are the full clusters that are no candidates for the moment.
+func (q *question) fullOutside(candidates []candidate) (full []federation.FullCluster) {
+	if q.Current == nil {
+		return nil
+	}
+	for _, f := range q.Current.Full {
+		_, isCandidate := slices.BinarySearchFunc(candidates, f.Name, func(c candidate, name string) int { return strings.Compare(c.Name, name) })
+		until := f.Since.Add(q.stableFor())
+		if !isCandidate && until.After(q.Now) && q.inFederation(f.Name) {
+			full = append(full, f)
+			q.waitsFor(until, f.Name, "is tried again (stableFor)")
+		}
+	}
+	return full
+}
+
+func fullBefore(d *Decision, cluster string) *federation.FullCluster {
+	if d == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(d.Full, func(f federation.FullCluster) bool { return f.Name == cluster }); i >= 0 {
+		return &d.Full[i]
+	}
+	return nil
+}

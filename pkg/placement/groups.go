@@ -1,0 +1,60 @@
+package placement
+
+import "slices"
+
+// goBack takes replicas of later groups into hand that may go back to a better one, and returns how many. They may when
+// they stayed where they are for minimumStay, and when clusters of a better group have been well for stableFor and have
+// room. What of them finds no place after all stays where it is.
+func goBack(q *question, candidates []candidate) (back int64) {
+	if q.scope == nil || len(q.rule.ClusterGroups) < 2 || q.anew || q.Object.Completions != nil {
+		return 0
+	}
+	groups := int64(len(q.rule.ClusterGroups))
+	rooms := make([]int64, groups) // that a group's clusters have which are well
+	for i := range candidates {
+		c := &candidates[i]
+		if !c.usable() || c.weight == 0 || c.replicas >= c.room {
+			continue
+		}
+		if q.well(c) {
+			rooms[c.group] += min(c.room-c.replicas, noLimit)
+		} else if laterThan(candidates, c.group) {
+			q.waitsFor(c.Since.Add(q.stableFor()), c.Name, "replicas go back to it (stableFor)")
+		}
+	}
+	for g := groups - 1; g > 0; g-- {
+		room := int64(0)
+		for better := range g {
+			room += rooms[better]
+		}
+		room -= back
+		if room <= 0 {
+			continue
+		}
+		list := givers(candidates, func(c *candidate) int64 {
+			if c.group != g || c.replicas == 0 {
+				return c.replicas
+			}
+			if !q.stayed(c) {
+				q.waitsFor(c.had.Since.Add(q.minimumStay()), c.Name, "replicas may go back to a better group (minimumStay)")
+				return c.replicas
+			}
+			return 0
+		})
+		n := min(room, excessOf(list))
+		drain(list, n)
+		back += n
+	}
+	return back
+}
+
+func excessOf(list []*candidate) (sum int64) {
+	for _, c := range list {
+		sum += c.replicas - c.limit
+	}
+	return sum
+}
+
+func laterThan(candidates []candidate, group int64) bool {
+	return slices.ContainsFunc(candidates, func(c candidate) bool { return c.group > group && c.replicas > 0 })
+}

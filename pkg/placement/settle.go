@@ -1,0 +1,262 @@
+package placement
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
+
+// What keeps a decision from what its policy asks for, for spec.missing.
+const (
+	missingRoom  = "not all replicas fit into what is free in the clusters that may take them; those that do not fit wait there for room: add capacity or clusters"
+	missingPlace = "replicas run where the policy does not want them, because no cluster that it allows can take them: add or free clusters, or widen the policy"
+	missingWall  = "%d of %d replicas are unplaced: no cluster may take more of them; raise maxReplicas, widen the policy, or add clusters"
+	missingAny   = "no cluster can take it now"
+)
+
+// settle works out the target: the share that each candidate is to have once everything has moved.
+//
+// It starts from what stays where it is, gives the policy's minimums, then deals out what is left or takes away what is
+// too much. Replicas for which there is no room go where the policy has them wait; what the policy allows nowhere, and
+// runs, stays where it runs.
+//
+//	have  a 3  b 3         c joined, replicas 6   ->  a 3  b 3
+//	                                 replicas 8   ->  a 3  b 3  c 2
+//	                                 replicas 4   ->  a 2  b 2
+func settle(q *question, candidates []candidate) {
+	switch {
+	case q.v1 != nil && q.v1.divides():
+		q.v1.plan(q, candidates)
+	default:
+		start(q, candidates)
+		back := goBack(q, candidates)
+		tier(q, candidates)
+		even(q, candidates, back)
+	}
+	relieveJob(q, candidates)
+	for i := range candidates {
+		candidates[i].target = candidates[i].replicas
+	}
+}
+
+// start gives every candidate what stays with it. A request to rebalance, or a policy that rebalances always, takes all
+// into hand that may move.
+func start(q *question, candidates []candidate) {
+	division := q.rule.ReplicaDivision
+	always := division != nil && division.Rebalance
+	for i := range candidates {
+		c := &candidates[i]
+		c.replicas = min(c.share, c.most)
+		if c.full >= 0 {
+			c.replicas = min(c.replicas, c.full)
+		}
+		if c.why == federation.ReasonNotReady || q.Object.Completions != nil {
+			continue // what is not known to be well is not weighed against others; a running Job can't be divided anew
+		}
+		if q.anew {
+			c.replicas = 0
+			continue
+		}
+		if !always || c.share == 0 || c.group > 0 { // what is in a later group goes by goBack
+			continue
+		}
+		if q.strategy() != federation.StrategyWeighted && !q.stayed(c) { // what fits, and prices, come and go
+			q.waitsFor(c.had.Since.Add(q.minimumStay()), c.Name, "replicas may move on (minimumStay)")
+			continue
+		}
+		c.replicas = 0
+	}
+}
+
+// even brings the sum of shares to the object's replicas. back of them go back to a better group, and only to clusters
+// that have been well for a while.
+func even(q *question, candidates []candidate, back int64) {
+	total := q.total
+	if q.spread != nil {
+		q.spread.start(candidates)
+	}
+	minimums(q, candidates)
+	if q.spread != nil {
+		total -= q.spread.widen(q, takers(candidates, (*candidate).toRoom), total)
+	}
+	left := total - sumOf(candidates)
+	if left < 0 {
+		left = -takeAway(q, candidates, -left)
+	}
+	if left > 0 {
+		back = min(back, left)
+		left = q.deal(candidates, left-back, (*candidate).toRoom)
+		left += q.deal(candidates, back, func(c *candidate) int64 {
+			if !q.well(c) {
+				return c.replicas
+			}
+			return c.room
+		})
+	}
+	if left > 0 {
+		left = stay(q, candidates, left, func(c *candidate) int64 { return min(c.share, c.most) })
+		if left > 0 || waitsForRoom(candidates) {
+			placed := left
+			left = q.deal(candidates, left, func(c *candidate) int64 { return c.most })
+			if placed > left || waitsForRoom(candidates) {
+				q.lacks(missingRoom)
+			}
+		}
+	}
+	left += q.total - total // what minDomains holds back may stay where it runs
+	if left > 0 {
+		before := left
+		if left = stay(q, candidates, left, func(c *candidate) int64 { return c.share }); left < before {
+			q.lacks(missingPlace)
+		}
+	}
+	if left > 0 {
+		left = onRecord(candidates, left)
+	}
+	if q.unplaced = left; left > 0 {
+		if len(candidates) == 0 {
+			q.lacks(missingAny)
+		}
+		q.lacks(fmt.Sprintf(missingWall, left, q.total))
+	}
+}
+
+func (c *candidate) toRoom() int64 {
+	if !c.usable() {
+		return c.replicas
+	}
+	return c.room
+}
+
+// deal gives n replicas to candidates as far as limit, keeping constraints, the soft ones while it can.
+func (q *question) deal(candidates []candidate, n int64, limit func(c *candidate) int64) int64 {
+	if n <= 0 {
+		return 0
+	}
+	list := takers(candidates, func(c *candidate) int64 {
+		if !c.usable() {
+			return c.replicas
+		}
+		return limit(c)
+	})
+	if q.spread == nil {
+		return deal(list, n)
+	}
+	if n = q.spread.deal(list, n, true); n > 0 {
+		n = q.spread.deal(takers(candidates, func(c *candidate) int64 { return c.limit }), n, false)
+	}
+	return n
+}
+
+// minimums gives candidates the policy's minimums, as far as there are replicas beside those of other minimums.
+func minimums(q *question, candidates []candidate) {
+	left := q.total
+	for i := range candidates {
+		left -= min(candidates[i].replicas, candidates[i].least)
+	}
+	if left <= 0 {
+		return
+	}
+	list := make([]*candidate, 0, len(candidates))
+	for i := range candidates {
+		c := &candidates[i]
+		if c.limit = c.least; c.usable() && c.replicas < c.least {
+			list = append(list, c)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	// A weight of 0 counts here as any other.
+	for _, c := range list {
+		c.pull = max(c.pull, 1)
+	}
+	if q.spread == nil {
+		deal(list, left)
+	} else {
+		q.spread.start(candidates)
+		q.spread.deal(list, left, false)
+	}
+	for _, c := range list {
+		if c.weight == 0 {
+			c.pull = 0
+		}
+	}
+	if q.spread != nil {
+		q.spread.start(candidates)
+	}
+}
+
+// takeAway takes n replicas, down to the minimums as long as it can, and returns what could not be taken.
+func takeAway(q *question, candidates []candidate, n int64) int64 {
+	for _, floor := range []func(c *candidate) int64{func(c *candidate) int64 { return c.least }, func(*candidate) int64 { return 0 }} {
+		if n == 0 {
+			break
+		}
+		list := givers(candidates, floor)
+		if q.spread == nil {
+			n = drain(list, n)
+		} else {
+			n = q.spread.drain(list, n)
+		}
+	}
+	return n
+}
+
+// stay gives n replicas back to clusters that have had them, as far as limit, the better tier first.
+func stay(q *question, candidates []candidate, n int64, limit func(c *candidate) int64) int64 {
+	list := make([]*candidate, 0, len(candidates))
+	for i := range candidates {
+		c := &candidates[i]
+		if c.limit = limit(c); c.replicas < c.limit {
+			list = append(list, c)
+		}
+	}
+	slices.SortFunc(list, func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(condition(b), condition(a)), inRank(a, b))
+	})
+	for _, c := range list {
+		more := min(n, c.limit-c.replicas)
+		c.replicas, n = c.replicas+more, n-more
+		if q.spread != nil && more > 0 {
+			q.spread.add(c, more)
+		}
+	}
+	return n
+}
+
+// onRecord gives n replicas to clusters that have the object and take nothing new, where no other is left: so the wish
+// is on record, and comes true when one of them is back.
+func onRecord(candidates []candidate, n int64) int64 {
+	list := make([]*candidate, 0, len(candidates))
+	for i := range candidates {
+		c := &candidates[i]
+		if c.usable() {
+			return n
+		}
+		if c.limit = c.max; c.has && !c.leaves && !(c.closed && c.finished()) && c.replicas < c.limit {
+			c.pull = max(c.pull, 1)
+			list = append(list, c)
+		}
+	}
+	return deal(list, n)
+}
+
+// waitsForRoom says whether replicas stay in a cluster that is full.
+func waitsForRoom(candidates []candidate) bool {
+	for i := range candidates {
+		if c := &candidates[i]; c.full >= 0 && c.replicas > c.full {
+			return true
+		}
+	}
+	return false
+}
+
+func sumOf(candidates []candidate) (sum int64) {
+	for i := range candidates {
+		sum += candidates[i].replicas
+	}
+	return sum
+}
