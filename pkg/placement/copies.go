@@ -14,7 +14,8 @@ func CopiesOf(d *federation.PlacementDecision) []Copy {
 	for i := range d.Status.Clusters {
 		s := &d.Status.Clusters[i]
 		copies = append(copies, Copy{
-			Cluster: s.Name, Ready: s.ReadyReplicas, Unschedulable: ptr.Deref(s.UnschedulableReplicas, 0),
+			Cluster: s.Name, Synced: s.State == federation.StateSynced, Ready: s.ReadyReplicas,
+			Unschedulable: ptr.Deref(s.UnschedulableReplicas, 0),
 			Finished: s.Finished, Leaving: s.State == federation.StateDeleting,
 		})
 	}
@@ -32,7 +33,7 @@ func awaited(before, after *federation.PlacementDecision) bool {
 		if ptr.Deref(now.UnschedulableReplicas, 0) != ptr.Deref(was.UnschedulableReplicas, 0) || now.Finished != was.Finished {
 			return true
 		}
-		if d.Moving && (!ptr.Equal(now.ReadyReplicas, was.ReadyReplicas) || leaving(now) != leaving(&was)) {
+		if d.Moving && (!ptr.Equal(now.ReadyReplicas, was.ReadyReplicas) || now.State != was.State) {
 			return true
 		}
 	}
@@ -54,4 +55,3 @@ func stateIn(d *federation.PlacementDecision, cluster string) federation.Cluster
 	return federation.ClusterState{}
 }
 
-func leaving(s *federation.ClusterState) bool { return s.State == federation.StateDeleting }

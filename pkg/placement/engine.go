@@ -89,6 +89,9 @@ func ask(in Input) *question {
 	switch before := currentPolicy(in.Current); {
 	case q.v1 != nil:
 		q.policy = &federation.PolicyReference{Kind: federation.PolicyAnnotations}
+		if q.v1.invalid != nil {
+			q.lacks("the annotation is left out of account: " + q.v1.invalid.Error())
+		}
 	case in.Policy != nil:
 		q.policy, q.rule, q.scope = &in.Policy.Reference, in.Policy.Rule, in.Scope.of(in.Policy, in.Clusters)
 	case before != nil && before.Kind != federation.PolicyAnnotations && !q.anew && q.anyLeft():

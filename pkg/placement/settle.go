@@ -27,7 +27,7 @@ const (
 //	                                 replicas 4   ->  a 2  b 2
 func settle(q *question, candidates []candidate) {
 	switch {
-	case q.v1 != nil && q.v1.divides():
+	case q.v1 != nil && q.v1.divides(q, candidates):
 		q.v1.plan(q, candidates)
 	default:
 		start(q, candidates)
