@@ -16,7 +16,7 @@ func CopiesOf(d *federation.PlacementDecision) []Copy {
 		copies = append(copies, Copy{
 			Cluster: s.Name, Synced: s.State == federation.StateSynced, Ready: s.ReadyReplicas,
 			Unschedulable: ptr.Deref(s.UnschedulableReplicas, 0),
-			Finished: s.Finished, Leaving: s.State == federation.StateDeleting,
+			Finished:      s.Finished, Leaving: s.State == federation.StateDeleting,
 		})
 	}
 	return copies
@@ -54,4 +54,3 @@ func stateIn(d *federation.PlacementDecision, cluster string) federation.Cluster
 	}
 	return federation.ClusterState{}
 }
-
