@@ -96,7 +96,7 @@ func paceCopies(q *question, candidates []candidate) {
 		c.gets = c.target
 		switch {
 		case c.target == 0:
-			leavers = leavers || c.has
+			leavers = leavers || c.has && !q.wanted[c.Name]
 		case q.holds(c):
 			proven = true
 		default:
@@ -107,7 +107,7 @@ func paceCopies(q *question, candidates []candidate) {
 		return
 	}
 	for i := range candidates {
-		if c := &candidates[i]; c.has && c.target == 0 {
+		if c := &candidates[i]; c.has && c.target == 0 && !q.wanted[c.Name] {
 			c.gets, q.moving = 1, true
 		}
 	}
@@ -134,8 +134,9 @@ func follow(q *question, candidates []candidate) {
 		default:
 			c.in = c.gets > 0
 		}
-		if use != nil {
-			c.in = c.in || q.wanted[c.Name] || c.has && (use.Undecided || q.leaving[c.Name])
+		if use != nil && !c.in {
+			c.in = q.wanted[c.Name] || c.has && (use.Undecided || q.leaving[c.Name])
+			q.also = q.also || c.in
 		} else if q.follows {
 			c.in = c.has
 		}

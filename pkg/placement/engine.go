@@ -66,6 +66,7 @@ type question struct {
 	v1     *preferences
 	// wanted and leaving are the clusters in which users of the object are to be, and those that they are leaving.
 	wanted, leaving map[string]bool
+	also            bool // the object is somewhere only because of its users
 
 	// unplaced replicas, and what is missing, the most important first.
 	unplaced int64

@@ -18,6 +18,7 @@ const (
 	reasonCopied   = "no policy: copied to every ready cluster"
 	reasonDivided  = "no policy: replicas divided evenly over the ready clusters, moving as few as possible"
 	reasonFollows  = "goes only where something that uses it is placed"
+	reasonAlso     = ", and where something that uses it is placed" // after another reason
 	reasonUnused   = "nothing that is federated uses it, so it goes to no cluster"
 	reasonZero     = "0 replicas: goes to no cluster until it is scaled up"
 	reasonNoChoice = "no cluster can take it now; placed as soon as one is ready"
@@ -134,6 +135,8 @@ func reasonOf(q *question, d *Decision) string {
 		return reasonDivided
 	case q.policy == nil:
 		return reasonCopied
+	case !q.divides && q.also: // without a policy what is placed stays: the next look can't tell why it is there
+		return reasonByCopy + reasonAlso
 	case !q.divides:
 		return reasonByCopy
 	}
@@ -270,4 +273,10 @@ func Same(a, b *Decision) bool {
 		slices.EqualFunc(a.Excluded, b.Excluded, func(a, b federation.Exclusion) bool {
 			return a.Reason == b.Reason && slices.Equal(a.Clusters, b.Clusters)
 		})
+}
+
+// includes says whether a list sorted by name has a cluster.
+func includes(list []federation.ClusterPlacement, cluster string) bool {
+	_, found := slices.BinarySearchFunc(list, cluster, func(p federation.ClusterPlacement, name string) int { return strings.Compare(p.Name, name) })
+	return found
 }

@@ -103,12 +103,12 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 // keptOut says why a cluster takes nothing new of an object, and whether it gives away what it has.
 func (q *question) keptOut(i int, c *Cluster, has bool) (why string, leaves bool) {
 	if q.follows {
-		return keptOut(c, q.Object), false
+		return keptOut(c, q.Object, true), false
 	}
 	if !q.selects(i, c, has) {
 		return federation.ReasonNotSelected, q.evicts()
 	}
-	if why = keptOut(c, q.Object); why != "" && why != federation.ReasonNotReady && why != federation.ReasonTainted {
+	if why = keptOut(c, q.Object, false); why != "" && why != federation.ReasonNotReady && why != federation.ReasonTainted {
 		return why, false
 	}
 	if len(c.Taints) > 0 {
@@ -136,13 +136,14 @@ func (q *question) selects(i int, c *Cluster, has bool) bool {
 	return m.group >= 0 && (m.rule >= 0 || !q.divides || q.rule.ReplicaDivision == nil || len(q.rule.ReplicaDivision.Clusters) == 0)
 }
 
-// keptOut says why a cluster takes nothing new of an object that tolerates nothing.
-func keptOut(c *Cluster, o Object) string {
+// keptOut says why a cluster takes nothing new of an object that tolerates nothing. What follows its users is let in
+// where they were.
+func keptOut(c *Cluster, o Object, follows bool) string {
 	switch {
 	case !c.Ready:
 		return federation.ReasonNotReady
-	case o.OnlyUse && o.Use != nil:
-		return "" // where a user was let in, what it needs is let in
+	case follows:
+		return ""
 	case c.APIs != nil && !o.Custom && !c.APIs[o.Reference.APIVersion]:
 		return federation.ReasonAPIMissing
 	}
