@@ -86,7 +86,7 @@ func ask(in Input) *question {
 	in.Clusters = sorted(in.Clusters, byName)
 	q := &question{Input: in, rule: &noRule}
 	q.anew = in.Current != nil && in.Object.Rebalance != "" && in.Object.Rebalance != in.Current.Rebalanced
-	q.v1 = preferencesOf(&in.Object)
+	q.v1 = readPreferences(&in.Object)
 	switch before := currentPolicy(in.Current); {
 	case q.v1 != nil:
 		q.policy = &federation.PolicyReference{Kind: federation.PolicyAnnotations}

@@ -14,9 +14,9 @@ type preferences struct {
 	invalid  error
 }
 
-// preferencesOf reads an object's annotations, nil where it has none. As in Federation v1 one that can't be read counts
+// readPreferences reads an object's annotations, nil where it has none. As in Federation v1 one that can't be read counts
 // as absent; here the decision says so.
-func preferencesOf(o *Object) *preferences {
+func readPreferences(o *Object) *preferences {
 	if o.Preferences == "" && o.ClusterSelector == "" {
 		return nil
 	}
