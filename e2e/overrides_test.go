@@ -104,6 +104,19 @@ func TestOverrides(t *testing.T) {
 		rendered(t, ns, "web", member)
 	}
 
+	// What could never be applied, or does not fit what is there, is refused, and changes nothing.
+	for from, complaint := range map[string]string{
+		"/spec/minReadySeconds, value":             ".spec.replicas is decided by placement",
+		"{op: add, path: /spec/minReadySeconds, v": "does not fit Deployment " + ns + "/web in cluster shire: remove /spec/absent",
+	} {
+		to := map[string]string{"/spec/minReadySeconds, value": "/spec/replicas, value",
+			"{op: add, path: /spec/minReadySeconds, v": "{op: remove, path: /spec/absent}\n    - {op: add, path: /spec/minReadySeconds, v"}[from]
+		_, err := federation.runInput(t.Context(), into(ns, strings.Replace(overridePolicy, from, to, 1)), "kubectl", "--context="+federationName, "apply", "-f", "-")
+		if err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("want a refusal with %q, got %v", complaint, err)
+		}
+	}
+
 	// Another registry, and nothing for shire any more: it gets the object's own values back.
 	changed, _, _ := strings.Cut(overridePolicy, "  - clusters: {matchFields")
 	apply(t, federationName, into(ns, strings.ReplaceAll(changed, "mirror.gondor", "mirror2.gondor")))

@@ -35,6 +35,7 @@ var admissionOn = sets.New(
 	resourcequota.PluginName,
 	membersPlugin,
 	tracesPlugin,
+	overridesPlugin,
 )
 
 // registerAdmission sets the chain: the federation's own plugin is the last that mutates, so that no webhook takes the
@@ -42,6 +43,7 @@ var admissionOn = sets.New(
 func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(membersPlugin, func(io.Reader) (admission.Interface, error) { return newMembers(), nil })
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, tracesPlugin)
+	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, tracesPlugin, overridesPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }
