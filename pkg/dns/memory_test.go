@@ -1,0 +1,20 @@
+package dns_test
+
+import (
+	"testing"
+
+	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/dnstest"
+)
+
+func TestMemoryConforms(t *testing.T) {
+	for name, limits := range map[string]dns.Limits{
+		"plain":   {},
+		"routing": {Routing: true},
+		"limited": {MaxChanges: 40, MaxBytes: 2000, MinTTL: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dnstest.Run(t, dns.NewMemory(limits, "Fed.Example"), "fed.example.")
+		})
+	}
+}

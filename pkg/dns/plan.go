@@ -1,0 +1,342 @@
+package dns
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// PlanInput is what a plan is made of.
+type PlanInput struct {
+	Federation string
+	Epoch      int64
+	Zone       Zone
+	// Claims are what the known owners want, in this zone.
+	Claims []Claim
+	// Known are the Refs of all owners whose claims are complete in Claims. What is owned for others stays.
+	Known map[string]bool
+	// Gone says of an owned name that nobody claims whether it is certain that it is to go: its object was seen deleted, or its
+	// cluster left. Nil means nothing is certain.
+	Gone func(name string, owner Owner) bool
+	// Existing is the zone, read as a whole.
+	Existing Snapshot
+}
+
+// Plan is what to do to a zone, and what not to.
+type Plan struct {
+	// Changes in the order in which to make them: additions before removals, wide names before narrow ones.
+	Changes []Change
+	// Conflicts are names that belong to someone else: nothing is done there.
+	Conflicts []Collision
+	// Held are removals that are not made: so many at once look like a mistake.
+	Held []Change
+	// Orphans are owned names whose owner is not known; they go when Gone says so.
+	Orphans []Orphan
+	// Repairs are names whose data was changed by another hand; their changes are among Changes.
+	Repairs []string
+	// Unchanged counts the names that are as they should be.
+	Unchanged int
+}
+
+// Collision is a claim that was refused.
+type Collision struct {
+	Name  string
+	Owner Owner
+	// Reason says what is there and what to do.
+	Reason string
+}
+
+// Orphan is an owned name without a known owner.
+type Orphan struct {
+	Name  string
+	Owner Owner
+}
+
+const (
+	foreignThere  = "someone else's record is there: "
+	foreignAdvice = "; remove it, or adopt it by stating it as it is"
+
+	// removePercent of the owned names, and removeAlways in any case, may go in one plan without certainty.
+	removePercent = 20
+	removeAlways  = 10
+)
+
+// site is all there is at one name.
+type site struct {
+	sets   []RecordSet
+	record *RecordSet
+	owner  Ownership
+	// foreign says why the ownership record, if any, is not ours.
+	foreign string
+}
+
+func (s *site) ours() bool { return s.record != nil && s.foreign == "" }
+
+// split parts the sets into those that the ownership record says are ours, and the others.
+func (s *site) split() (ours, others []RecordSet) {
+	for _, set := range s.sets {
+		if s.ours() && slices.Contains(s.owner.Types, set.Type) {
+			ours = append(ours, set)
+		} else {
+			others = append(others, set)
+		}
+	}
+	return ours, others
+}
+
+// MakePlan compares what is wanted with what is there. Each change carries its ownership record. What the federation does not
+// own is in no Before and in no After, unless a claim adopts it.
+func MakePlan(in PlanInput) Plan {
+	var p Plan
+	sites := survey(in)
+	claimed := map[string]bool{}
+	for _, claim := range slices.SortedStableFunc(slices.Values(in.Claims), func(a, b Claim) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Owner.Ref, b.Owner.Ref))
+	}) {
+		here := sites[claim.Name]
+		if here == nil {
+			here = &site{}
+		}
+		switch {
+		case !InZone(claim.Name, in.Zone.Name):
+			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, "the name is outside zone " + in.Zone.Name})
+		case claimed[claim.Name]:
+			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, "another object of the federation claims the name; use another host name"})
+		case here.ours() && here.owner.Owner.Ref != claim.Owner.Ref && !released(in, claim.Name, here.owner.Owner):
+			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner,
+				"the name is owned by " + here.owner.Owner.Ref + "; use another host name, or delete that object"})
+		default:
+			claimed[claim.Name] = true
+			p.bring(in, claim, here)
+		}
+	}
+	p.remove(in, sites, claimed)
+	slices.SortStableFunc(p.Changes, changeOrder)
+	return p
+}
+
+// survey sorts what exists by name.
+func survey(in PlanInput) map[string]*site {
+	sites := map[string]*site{}
+	at := func(name string) *site {
+		if sites[name] == nil {
+			sites[name] = &site{}
+		}
+		return sites[name]
+	}
+	for _, set := range in.Existing.Sets {
+		name, isOwner := ownedName(set.Name)
+		if !isOwner || set.Type != TXT {
+			at(set.Name).sets = append(at(set.Name).sets, set)
+			continue
+		}
+		s := at(name)
+		s.record = &set
+		o, err := readOwnership(set)
+		switch {
+		case err != nil:
+			s.foreign = "the ownership record beside it cannot be read: " + err.Error()
+		case o.Federation != in.Federation:
+			s.foreign = "the name is owned by federation " + o.Federation
+		}
+		s.owner = o
+	}
+	return sites
+}
+
+// Published are the addresses that a zone holds for each owner of the federation, by Owner.Ref.
+func Published(existing Snapshot, federation string) map[string][]netip.Addr {
+	published := map[string][]netip.Addr{}
+	for _, here := range survey(PlanInput{Federation: federation, Existing: existing}) {
+		ours, _ := here.split()
+		ref := here.owner.Owner.Ref
+		for _, set := range ours {
+			for _, d := range set.Data {
+				if a, err := netip.ParseAddr(d); err == nil && !slices.Contains(published[ref], a) {
+					published[ref] = append(published[ref], a)
+				}
+			}
+		}
+	}
+	return published
+}
+
+// released: the owner on record does not want the name any more.
+func released(in PlanInput, name string, owner Owner) bool {
+	if in.Gone != nil && in.Gone(name, owner) {
+		return true
+	}
+	return in.Known[owner.Ref] && !slices.ContainsFunc(in.Claims, func(c Claim) bool { return c.Name == name && c.Owner.Ref == owner.Ref })
+}
+
+// bring makes one claim true.
+func (p *Plan) bring(in PlanInput, claim Claim, here *site) {
+	if here.foreign != "" {
+		p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, here.foreign + "; use another name, or remove " + OwnerName(claim.Name)})
+		return
+	}
+	ours, others := here.split()
+	if adopted(claim, others) {
+		ours, others = slices.Concat(ours, others), nil
+	}
+	wanted, collision := admit(claim, others)
+	if collision != "" {
+		p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, collision})
+		if len(wanted) == 0 && !here.ours() {
+			return
+		}
+	}
+	for i := range wanted {
+		wanted[i].TTL = max(wanted[i].TTL, in.Zone.Limits.MinTTL)
+	}
+	if claim.Stale {
+		wanted = keeping(wanted, ours)
+	}
+	owner := Ownership{Federation: in.Federation, Owner: claim.Owner, Epoch: in.Epoch, Types: typesOf(wanted), Hash: HashOf(wanted)}
+	if here.ours() && alike(ours, wanted) && sameOwnership(here.owner, owner) {
+		p.Unchanged++
+		return
+	}
+	change := Change{Name: claim.Name, Before: ours, After: append(wanted, owner.Record(claim.Name))}
+	if here.record != nil {
+		change.Before = append(slices.Clone(ours), *here.record)
+		if HashOf(ours) != here.owner.Hash {
+			p.Repairs = append(p.Repairs, claim.Name)
+		}
+	}
+	p.Changes = append(p.Changes, change)
+}
+
+// adopted: what is someone else's at the name is exactly what the claim may take over.
+func adopted(claim Claim, others []RecordSet) bool {
+	return len(others) > 0 && len(claim.Adopt) > 0 && alike(others, canonicalSets(claim.Adopt))
+}
+
+func canonicalSets(sets []RecordSet) []RecordSet {
+	out := make([]RecordSet, len(sets))
+	for i, s := range sets {
+		out[i] = s.Canonical()
+	}
+	return out
+}
+
+// admit is the part of a claim that can stand beside what is someone else's: no type that is there, and no CNAME with
+// anything else (RFC 1034 section 3.6.2).
+func admit(claim Claim, others []RecordSet) ([]RecordSet, string) {
+	wanted := make([]RecordSet, 0, len(claim.Sets))
+	var taken []string
+	cname := slices.ContainsFunc(claim.Sets, func(s RecordSet) bool { return s.Type == CNAME })
+	for _, other := range others {
+		if other.Type == CNAME || cname {
+			return wanted, foreignThere + other.String() + foreignAdvice
+		}
+	}
+	for _, set := range claim.Sets {
+		i := slices.IndexFunc(others, func(o RecordSet) bool { return o.Type == set.Type })
+		if i < 0 {
+			wanted = append(wanted, set.Canonical())
+		} else if s := others[i].String(); !slices.Contains(taken, s) {
+			taken = append(taken, s)
+		}
+	}
+	if len(taken) == 0 {
+		return wanted, ""
+	}
+	return wanted, foreignThere + strings.Join(taken, "; ") + foreignAdvice
+}
+
+// keeping adds to a claim of old knowledge what is there: addresses may come, none may go.
+func keeping(wanted, ours []RecordSet) []RecordSet {
+	isCNAME := func(s RecordSet) bool { return s.Type == CNAME }
+	if len(ours) > 0 && slices.ContainsFunc(wanted, isCNAME) != slices.ContainsFunc(ours, isCNAME) {
+		return ours
+	}
+	for _, set := range ours {
+		i := slices.IndexFunc(wanted, func(w RecordSet) bool { return w.Key() == set.Key() })
+		switch {
+		case i < 0:
+			wanted = append(wanted, set)
+		case set.Type == CNAME:
+			wanted[i] = set
+		default:
+			wanted[i].Data = slices.Concat(wanted[i].Data, set.Data)
+			wanted[i] = wanted[i].Canonical()
+		}
+	}
+	return wanted
+}
+
+// alike compares sets whatever their order.
+func alike(a, b []RecordSet) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	byKey := map[Key]RecordSet{}
+	for _, s := range a {
+		byKey[s.Key()] = s
+	}
+	for _, s := range b {
+		if other, ok := byKey[s.Key()]; !ok || !Same(s, other) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameOwnership leaves out generation and epoch: they are worth no write of their own.
+func sameOwnership(a, b Ownership) bool {
+	return a.Federation == b.Federation && a.Owner.Ref == b.Owner.Ref && a.Owner.UID == b.Owner.UID && a.Hash == b.Hash && slices.Equal(a.Types, b.Types)
+}
+
+// remove plans the removal of owned names that nobody claims.
+func (p *Plan) remove(in PlanInput, sites map[string]*site, claimed map[string]bool) {
+	var unsure []Change
+	owned := 0
+	for name, here := range sites {
+		if !here.ours() {
+			continue
+		}
+		owned++
+		if claimed[name] {
+			continue
+		}
+		if slices.ContainsFunc(in.Claims, func(c Claim) bool { return c.Name == name }) {
+			continue // Someone's claim collided here: who owns the name keeps it.
+		}
+		ours, _ := here.split()
+		change := Change{Name: name, Before: append(slices.Clone(ours), *here.record)}
+		switch {
+		case in.Gone != nil && in.Gone(name, here.owner.Owner):
+			p.Changes = append(p.Changes, change)
+		case in.Known[here.owner.Owner.Ref]:
+			unsure = append(unsure, change)
+		default:
+			p.Orphans = append(p.Orphans, Orphan{name, here.owner.Owner})
+		}
+	}
+	slices.SortFunc(p.Orphans, func(a, b Orphan) int { return cmp.Compare(a.Name, b.Name) })
+	if len(unsure) > max(removeAlways, owned*removePercent/100) {
+		slices.SortFunc(unsure, changeOrder)
+		p.Held = unsure
+		return
+	}
+	p.Changes = append(p.Changes, unsure...)
+}
+
+// changeOrder puts additions first, and of these the widest names, so that what a narrower name points to is there; of
+// removals the narrowest.
+func changeOrder(a, b Change) int {
+	removesA, removesB := len(a.After) == 0, len(b.After) == 0
+	if removesA != removesB {
+		if removesA {
+			return 1
+		}
+		return -1
+	}
+	byWidth := cmp.Or(cmp.Compare(strings.Count(a.Name, "."), strings.Count(b.Name, ".")), cmp.Compare(a.Name, b.Name))
+	if removesA {
+		return -byWidth
+	}
+	return byWidth
+}

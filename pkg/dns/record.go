@@ -1,0 +1,236 @@
+package dns
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Type is a DNS record type by name.
+type Type string
+
+// The types that the federation publishes.
+const (
+	A     Type = "A"
+	AAAA  Type = "AAAA"
+	CNAME Type = "CNAME"
+	SRV   Type = "SRV"
+	TXT   Type = "TXT"
+)
+
+// RecordSet is all data of one type at one name (RFC 2181 section 5), so with one TTL.
+type RecordSet struct {
+	// Name is absolute, in lower case.
+	Name string `json:"name"`
+	Type Type   `json:"type"`
+	// TTL is in seconds.
+	TTL uint32 `json:"ttl"`
+	// Data is in presentation form (RFC 1035 section 5.1), sorted, without duplicates, never empty.
+	Data []string `json:"data"`
+	// SetID tells apart several sets of one name and type, of which a routing provider answers with one. Empty for a plain set.
+	SetID string `json:"setID,omitempty"`
+	// Routing says when a set with a SetID is the answer.
+	Routing Routing `json:"routing,omitzero"`
+}
+
+// Routing is how a provider chooses among sets of one name and type.
+type Routing struct {
+	// Policy is Weighted or Nearest.
+	Policy Policy `json:"policy,omitempty"`
+	// Weight is relative to the other sets'.
+	Weight uint32 `json:"weight,omitempty"`
+	// Provider and Region are where the endpoints are.
+	Provider string `json:"provider,omitempty"`
+	Region   string `json:"region,omitempty"`
+}
+
+// Key identifies a record set in a zone.
+type Key struct {
+	Name  string
+	Type  Type
+	SetID string
+}
+
+// Key is the set's own.
+func (s RecordSet) Key() Key { return Key{s.Name, s.Type, s.SetID} }
+
+// String shows a set on one line.
+func (s RecordSet) String() string {
+	id := ""
+	if s.SetID != "" {
+		id = " [" + s.SetID + "]"
+	}
+	return fmt.Sprintf("%s %d %s%s %s", s.Name, s.TTL, s.Type, id, strings.Join(s.Data, ", "))
+}
+
+// Same says whether two sets answer alike. Both must be canonical.
+func Same(a, b RecordSet) bool {
+	return a.Key() == b.Key() && a.TTL == b.TTL && a.Routing == b.Routing && slices.Equal(a.Data, b.Data)
+}
+
+// Canonical is the set with names in lower case and data in its one spelling, sorted, without duplicates, so that a
+// provider's other order or spelling is no difference. Data that can't be read is kept as it is.
+func (s RecordSet) Canonical() RecordSet {
+	s.Name = Absolute(s.Name)
+	data := make([]string, 0, len(s.Data))
+	for _, d := range s.Data {
+		data = append(data, canonicalData(s.Type, d))
+	}
+	slices.Sort(data)
+	s.Data = slices.Compact(data)
+	return s
+}
+
+func canonicalData(t Type, d string) string {
+	switch t {
+	case A, AAAA:
+		if addr, err := netip.ParseAddr(d); err == nil {
+			return addr.String()
+		}
+	case CNAME:
+		return Absolute(d)
+	case SRV:
+		if f := strings.Fields(d); len(f) == 4 {
+			return f[0] + " " + f[1] + " " + f[2] + " " + Absolute(f[3])
+		}
+	case TXT:
+		if text, err := Unquote(d); err == nil {
+			return Quote(text)
+		}
+	}
+	return d
+}
+
+// Check tells what is wrong with a set: its name, an address of the other family, data that is missing, doubled, unsorted
+// or malformed.
+func (s RecordSet) Check() error {
+	if err := CheckName(s.Name); err != nil && s.Type != TXT {
+		return err
+	}
+	if len(s.Data) == 0 {
+		return fmt.Errorf("%s %s has no data", s.Name, s.Type)
+	}
+	if s.Type == CNAME && len(s.Data) > 1 {
+		return fmt.Errorf("%s has %d CNAMEs; one is allowed (RFC 2181 section 10.1)", s.Name, len(s.Data))
+	}
+	if !slices.Equal(s.Data, s.Canonical().Data) {
+		return fmt.Errorf("%s %s: data %q is not canonical", s.Name, s.Type, s.Data)
+	}
+	for _, d := range s.Data {
+		if err := checkData(s.Type, d); err != nil {
+			return fmt.Errorf("%s %s: %w", s.Name, s.Type, err)
+		}
+	}
+	return nil
+}
+
+func checkData(t Type, d string) error {
+	switch t {
+	case A, AAAA:
+		addr, err := netip.ParseAddr(d)
+		if err != nil {
+			return err
+		}
+		if (t == A) != addr.Is4() {
+			return fmt.Errorf("%s is of the other address family", d)
+		}
+		if t == AAAA && (addr.Is4In6() || addr.Zone() != "") {
+			return fmt.Errorf("%s cannot be an AAAA record", d)
+		}
+	case CNAME:
+		return checkTarget(d)
+	case SRV:
+		f := strings.Fields(d)
+		if len(f) != 4 {
+			return fmt.Errorf("%q is not \"priority weight port target\"", d)
+		}
+		for _, number := range f[:3] {
+			if _, err := strconv.ParseUint(number, 10, 16); err != nil {
+				return fmt.Errorf("%q: %w", d, err)
+			}
+		}
+		return checkTarget(f[3])
+	case TXT:
+		_, err := Unquote(d)
+		return err
+	default:
+		return fmt.Errorf("type %q is not one that the federation publishes", t)
+	}
+	return nil
+}
+
+func checkTarget(name string) error {
+	if !strings.HasSuffix(name, ".") || len(name) > 254 {
+		return fmt.Errorf("target %q is not an absolute name of at most 253 octets", name)
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if err := checkLabel(label); err != nil {
+			return fmt.Errorf("target %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Quote writes a text as TXT data: strings of at most 255 octets in quotation marks (RFC 1035 sections 3.3.14 and 5.1).
+func Quote(text string) string {
+	var b strings.Builder
+	for first := true; first || text != ""; first = false {
+		if !first {
+			b.WriteByte(' ')
+		}
+		chunk := text[:min(255, len(text))]
+		text = text[len(chunk):]
+		b.WriteByte('"')
+		for i := range len(chunk) {
+			switch c := chunk[i]; {
+			case c == '"' || c == '\\':
+				b.WriteByte('\\')
+				b.WriteByte(c)
+			case c < ' ' || c > '~':
+				fmt.Fprintf(&b, "\\%03d", c)
+			default:
+				b.WriteByte(c)
+			}
+		}
+		b.WriteByte('"')
+	}
+	return b.String()
+}
+
+// Unquote reads TXT data, joining its strings.
+func Unquote(data string) (string, error) {
+	var b strings.Builder
+	quoted, seen := false, false
+	for i := 0; i < len(data); i++ {
+		c := data[i]
+		switch {
+		case c == '"':
+			quoted, seen = !quoted, true
+		case !quoted && c == ' ':
+		case !quoted:
+			return "", fmt.Errorf("TXT data %q is not in quotation marks", data)
+		case c == '\\' && i+3 < len(data) && isDigits(data[i+1:i+4]):
+			n, err := strconv.ParseUint(data[i+1:i+4], 10, 8)
+			if err != nil {
+				return "", fmt.Errorf("TXT data %q: %w", data, err)
+			}
+			b.WriteByte(byte(n))
+			i += 3
+		case c == '\\' && i+1 < len(data):
+			i++
+			b.WriteByte(data[i])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	if quoted || !seen {
+		return "", fmt.Errorf("TXT data %q lacks a quotation mark", data)
+	}
+	return b.String(), nil
+}
+
+func isDigits(s string) bool {
+	return strings.Trim(s, "0123456789") == ""
+}
