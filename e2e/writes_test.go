@@ -111,6 +111,11 @@ func TestWritesPerDeployment(t *testing.T) {
 	if federation.metric(t, "kubefed_sync_propagation_seconds_count", "") == 0 {
 		t.Error("the time from write to member was not measured")
 	}
+	for _, d := range items(t, federationName, "placementdecisions", "-n", ns, "--show-managed-fields") {
+		if field(d, "metadata", "managedFields") != nil {
+			t.Errorf("account is kept of who owns the fields of %s: %v", text(d, "metadata", "name"), field(d, "metadata", "managedFields"))
+		}
+	}
 	for key := range counts {
 		if strings.HasSuffix(key, " 409") {
 			t.Errorf("conflicts: %s", key)

@@ -34,6 +34,7 @@ var admissionOn = sets.New(
 	validatingwebhook.PluginName,
 	resourcequota.PluginName,
 	membersPlugin,
+	decisionsPlugin,
 	tracesPlugin,
 	overridesPlugin,
 )
@@ -42,8 +43,9 @@ var admissionOn = sets.New(
 // finalizer off again.
 func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(membersPlugin, func(io.Reader) (admission.Interface, error) { return newMembers(), nil })
+	options.Plugins.Register(decisionsPlugin, func(io.Reader) (admission.Interface, error) { return newDecisions(), nil })
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
 	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, tracesPlugin, overridesPlugin)
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
-	"hash"
 	"maps"
 	"math"
 	"slices"
@@ -148,15 +147,13 @@ func equalScalar(a, b any) bool {
 }
 
 func digest(value any) (d Digest) {
-	h := sha256.New()
-	write(h, value)
-	copy(d[:], h.Sum(nil))
+	sum := sha256.Sum256(appendTree(make([]byte, 0, 2048), value))
+	copy(d[:], sum[:])
 	return d
 }
 
-// write feeds a tree into h in one unambiguous form.
-func write(h hash.Hash, value any) {
-	var number [9]byte
+// appendTree appends a tree in one unambiguous form.
+func appendTree(b []byte, value any) []byte {
 	switch v := value.(type) {
 	case map[string]any:
 		keys := make([]string, 0, len(v))
@@ -166,45 +163,36 @@ func write(h hash.Hash, value any) {
 			}
 		}
 		slices.Sort(keys)
-		writeLength(h, '{', len(keys))
+		b = appendNumber(b, '{', uint64(len(keys)))
 		for _, key := range keys {
-			writeString(h, key)
-			write(h, v[key])
+			b = appendTree(appendString(b, key), v[key])
 		}
+		return b
 	case []any:
-		writeLength(h, '[', len(v))
+		b = appendNumber(b, '[', uint64(len(v)))
 		for _, child := range v {
-			write(h, child)
+			b = appendTree(b, child)
 		}
+		return b
 	case string:
-		writeString(h, v)
+		return appendString(b, v)
 	case bool:
 		if v {
-			h.Write([]byte{'t'})
-		} else {
-			h.Write([]byte{'f'})
+			return append(b, 't')
 		}
+		return append(b, 'f')
 	case int64:
-		number[0] = 'i'
-		binary.BigEndian.PutUint64(number[1:], uint64(v))
-		h.Write(number[:])
+		return appendNumber(b, 'i', uint64(v))
 	case float64:
-		number[0] = 'd'
-		binary.BigEndian.PutUint64(number[1:], math.Float64bits(v))
-		h.Write(number[:])
-	default:
-		h.Write([]byte{'0'})
+		return appendNumber(b, 'd', math.Float64bits(v))
 	}
+	return append(b, '0')
 }
 
-func writeLength(h hash.Hash, tag byte, n int) {
-	var b [9]byte
-	b[0] = tag
-	binary.BigEndian.PutUint64(b[1:], uint64(n))
-	h.Write(b[:])
+func appendNumber(b []byte, tag byte, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, tag), n)
 }
 
-func writeString(h hash.Hash, s string) {
-	writeLength(h, 's', len(s))
-	h.Write([]byte(s))
+func appendString(b []byte, s string) []byte {
+	return append(appendNumber(b, 's', uint64(len(s))), s...)
 }
