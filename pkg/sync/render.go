@@ -19,10 +19,7 @@ const whereAgain = 2 * time.Second
 // render makes what the member is to hold. Where that can't be told, it returns the outcome instead, and when to try
 // again: the copy in the member stays as it is.
 func (m *member) render(ctx context.Context, in reading, live *Copy) (config *unstructured.Unstructured, instead outcome, again time.Duration) {
-	target, ok := render.TargetIn(in.decision, m.Name)
-	if !ok {
-		target.Placement = in.wish.Placement
-	}
+	target, _ := render.TargetIn(in.decision, m.Name)
 	target.Federation, target.KeepReplicas = m.view.federation, m.keepReplicas(ctx, in, live)
 	if target.Overrides = m.view.overrides.current().Select(in.kind.GroupKind(), in.object); len(target.Overrides) > 0 {
 		cl, err := m.view.anyCluster(ctx, m.Name)

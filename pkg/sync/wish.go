@@ -23,8 +23,6 @@ const (
 // Wish is what one object is to be in one member.
 type Wish struct {
 	Verb
-	// Placement is the member's share, with Apply.
-	Placement federation.ClusterPlacement
 	// UID of the federated object whose copy has to go, with Remove.
 	UID types.UID
 	// Buried are UIDs of deleted objects of the same name whose copies have to go first: tombstones.
@@ -48,8 +46,8 @@ func Wanted(obj *unstructured.Unstructured, federated bool, decision *federation
 	case decision == nil || decision.Spec.Object.UID != obj.GetUID():
 		return Wish{Buried: buried} // not decided yet
 	}
-	if placement, ok := placementIn(decision, cluster); ok {
-		return Wish{Verb: Apply, Placement: placement, Buried: buried}
+	if _, ok := placementIn(decision, cluster); ok {
+		return Wish{Verb: Apply, Buried: buried}
 	}
 	return remove(obj.GetUID())
 }
