@@ -234,6 +234,9 @@ func TestRender(t *testing.T) {
 	if _, ok := get(t, federationName, "deployment/web", "-n", ns); ok {
 		t.Error("kubefed render stored the object")
 	}
+	if out := must(t, "kubefed", "__complete", "render", "deployment/web", "--cluster", ""); !strings.HasPrefix(out, strings.Join(members, "\n")) {
+		t.Errorf("--cluster is completed by %q", out)
+	}
 	refused(t, []string{"kubefed", "render", "deployment/web", "-n", ns, "--cluster=gondor"}, "not found", "--namespace")
 	refused(t, []string{"kubefed", "render", "clusterrole/admin", "--cluster=gondor"}, "not federated")
 	refused(t, []string{"kubefed", "render", "-f", file, "--cluster=moria"}, "there are: gondor, rohan, shire")
