@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"pkg/apiserver":       {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override", "pkg/render", "internal/pki", "internal/tracing"},
 	"pkg/policy":          {"pkg/apis"},
 	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy", "internal/tracing"},
+	"pkg/plan":            {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/placement"},
 	"pkg/cluster":         {"pkg/apis", "pkg/kind"},
 	"pkg/override":        {"pkg/apis", "pkg/kind", "pkg/policy"},
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},

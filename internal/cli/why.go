@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/utils/ptr"
+
+	"kubefed.dev/kubefed/pkg/placement"
+	"kubefed.dev/kubefed/pkg/plan"
+)
+
+const whyLong = `Show why an object is where it is: the policy in force and the others that select it, every cluster with its share, its
+bounds and the reason why it takes nothing new, what is missing, and the timers that run. The engine that decides in
+production answers.
+
+For objects without replicas the columns HAS to GETS are empty.`
+
+type whyFlags struct {
+	FederationFlags
+	namespace, cluster, output string
+}
+
+func newWhy(s Streams) *cobra.Command {
+	f := &whyFlags{}
+	cmd := &cobra.Command{
+		Use:               "why TYPE/NAME",
+		Short:             "Show why an object is where it is",
+		Long:              whyLong,
+		Example:           "  kubefed why deployment/web\n  kubefed why deploy web -n shop --cluster=gondor\n  kubefed why secret/tls -o json",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runWhy(cmd.Context(), f, args, s) },
+	}
+	f.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the object (default: the context's)")
+	flags.StringVar(&f.cluster, "cluster", "", "this cluster alone")
+	flags.StringVarP(&f.output, "output", "o", "", "json or yaml")
+	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "cluster", func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		return completeClusters(cmd, nil, toComplete)
+	})
+	return cmd
+}
+
+func runWhy(ctx context.Context, f *whyFlags, args []string, s Streams) error {
+	if err := checkOutput(f.output); err != nil {
+		return err
+	}
+	kind, name, err := splitObject(args)
+	if err != nil {
+		return err
+	}
+	found, err := FindFederation(ctx, f.FederationFlags)
+	if err != nil {
+		return err
+	}
+	if f.namespace == "" {
+		f.namespace = contextNamespace(found)
+	}
+	api, err := newFinder(found.Config)
+	if err != nil {
+		return err
+	}
+	obj, err := api.get(ctx, kind, f.namespace, name)
+	if err != nil {
+		return err
+	}
+	w, kinds, err := readWorld(ctx, found.Config)
+	if err != nil {
+		return fmt.Errorf("federation %q: %w", found.Name, err)
+	}
+	k, known := kinds[obj.GroupVersionKind().GroupKind()]
+	if !known {
+		return fmt.Errorf("%s is a kind that is never federated: see docs/operating.md, \"What is federated\"", obj.GetKind())
+	}
+	r, err := w.Why(plan.KeyOf(k, obj))
+	if err != nil {
+		return err
+	}
+	if f.cluster != "" {
+		if !slices.ContainsFunc(w.Clusters, func(c placement.Cluster) bool { return c.Name == f.cluster }) {
+			return &ExitError{ExitUsage, fmt.Errorf("--cluster=%s: no cluster of this name has joined; see kubectl get clusters", f.cluster)}
+		}
+		r.Clusters = slices.DeleteFunc(r.Clusters, func(c placement.Candidate) bool { return c.Cluster != f.cluster })
+	}
+	if f.output != "" {
+		return printAs(s, f.output, r)
+	}
+	printReasons(s.Out, r, w.Now)
+	return nil
+}
+
+func printReasons(out io.Writer, r plan.Reasons, now time.Time) {
+	fmt.Fprintf(out, "%s\n", objectName(r.Object))
+	fmt.Fprintf(out, "  Reason   %s\n", r.Reason)
+	if r.Missing != "" {
+		fmt.Fprintf(out, "  Missing  %s\n", r.Missing)
+	}
+	for i, p := range r.Policies {
+		label, note := "Policy ", "selected by "+p.By
+		if i > 0 {
+			label, note = "  after", "selected by "+p.By+", less specific"
+			if p.Tie {
+				note = "selected by " + p.By + ", as specific but younger"
+			}
+		}
+		fmt.Fprintf(out, "  %s  %s/%s (%s)\n", label, p.Kind, p.Name, note)
+	}
+	switch {
+	case r.Decision == nil:
+		fmt.Fprintf(out, "  Decision none yet: is the control plane up? kubefed status\n")
+	case r.Outdated:
+		fmt.Fprintf(out, "  Decision about to change: the facts have changed since it was made\n")
+	}
+	fmt.Fprintln(out)
+	table(out, "CLUSTER", "GROUP", "HAS", "READY", "TARGET", "GETS", "WEIGHT", "BOUNDS", "FITS", "PRICE", "WHY NOT MORE")(func(row func(...string)) {
+		for _, c := range r.Clusters {
+			why := c.Out
+			if c.Detail != "" {
+				why = strings.TrimPrefix(why+": "+c.Detail, ": ")
+			}
+			row(c.Cluster, dash(c.Group), number(c.Has), number(c.Ready), number(c.Target), number(c.Gets), fmt.Sprint(c.Weight), bounds(c), number(c.Fits), price(c.Price), dash(why))
+		}
+	})
+	for _, c := range r.Clusters {
+		for _, t := range c.Timers {
+			fmt.Fprintf(out, "%s: %s in %s\n", c.Cluster, t.What, wait(t.Until.Sub(now)))
+		}
+	}
+}
+
+func number(n *int32) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}
+
+// bounds reads "2..5", "2.." or "-".
+func bounds(c placement.Candidate) string {
+	if c.Min == 0 && c.Max == nil {
+		return "-"
+	}
+	if c.Max == nil {
+		return fmt.Sprintf("%d..", c.Min)
+	}
+	return fmt.Sprintf("%d..%d", c.Min, ptr.Deref(c.Max, 0))
+}
+
+func price(p float64) string {
+	if p == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", p)
+}
