@@ -2,6 +2,9 @@ package plan
 
 import (
 	"fmt"
+	"slices"
+
+	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/placement"
@@ -13,7 +16,7 @@ type Reasons struct {
 	Object federation.ObjectReference `json:"object"`
 	// Decision is the one in force, nil where there is none yet.
 	Decision *placement.Decision `json:"decision,omitempty"`
-	// Outdated says that the engine would decide otherwise now: a decision is on its way, or the control plane stands.
+	// Outdated says that the engine would give other shares now: a decision is on its way, or the control plane stands.
 	Outdated bool `json:"outdated,omitempty"`
 	// Policies are those that select the object, the one in force first.
 	Policies []PolicyMatch `json:"policies"`
@@ -47,7 +50,9 @@ func (w *World) Why(key Key) (Reasons, error) {
 	}
 	if o.Decision != nil {
 		r.Decision = &o.Decision.Spec
-		r.Outdated = !placement.Same(r.Decision, &a.Decision)
+		r.Outdated = !slices.EqualFunc(r.Decision.Clusters, a.Decision.Clusters, func(a, b federation.ClusterPlacement) bool {
+			return a.Name == b.Name && ptr.Equal(a.Replicas, b.Replicas)
+		})
 	}
 	ranked := policy.Rank(w.Policies, ObjectOf(o))
 	for i, m := range ranked {
