@@ -56,12 +56,12 @@ func (c *Change) lostReplicas() int32 {
 }
 
 // Compare lists what changes between a world and what another one settled to, by kind, namespace and name: objects that
-// move, lose something or have a problem, or all of them.
+// move, lose replicas or have a problem, or all of them.
 func Compare(before, after *World, results map[Key]Result, all bool) []Change {
 	changes := []Change{}
 	for _, key := range slices.SortedFunc(maps.Keys(results), compareKeys) {
 		c := after.change(key, before.Objects[key].Decision, results[key])
-		if all || c.Moves() || c.Lost > 0 || c.Problem != "" {
+		if all || c.Moves() || c.lostReplicas() > 0 || c.Problem != "" {
 			changes = append(changes, c)
 		}
 	}

@@ -154,7 +154,7 @@ func (w *World) Survivability() []Survival {
 		s := Survival{Domain: d, Loss: loss}
 		if len(loss.Clusters) > 0 {
 			after := w.Without(loss.Clusters...)
-			for _, c := range Compare(w, after, after.Settle(), false) {
+			for _, c := range Compare(w, after, after.Settle(), true) {
 				if c.Lost > 0 {
 					s.Affected++
 					s.Replicas += c.lostReplicas()

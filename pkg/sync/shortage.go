@@ -148,16 +148,21 @@ func podSelector(gk schema.GroupKind, obj *unstructured.Unstructured, held *Copy
 	return metav1.LabelSelectorAsSelector(&s)
 }
 
-// unschedulable counts the pods for which the scheduler has said for some time that there is no node. The time is by the
-// member's clock.
+// unschedulable counts the pods for which the scheduler says that there is no node, once it has said so of one of them
+// for some time: pods made a moment after that one wait for the same. The time is by the member's clock.
 func unschedulable(pods []unstructured.Unstructured, now time.Time, after time.Duration) (n int32) {
+	long := false
 	for i := range pods {
 		c := condition(nested(pods[i].Object, "status"), string(corev1.PodScheduled))
 		since, err := time.Parse(time.RFC3339, text(c, "lastTransitionTime"))
 		if err == nil && pods[i].GetDeletionTimestamp() == nil && text(c, "status") == string(corev1.ConditionFalse) &&
-			text(c, "reason") == corev1.PodReasonUnschedulable && now.Sub(since) >= after {
+			text(c, "reason") == corev1.PodReasonUnschedulable {
 			n++
+			long = long || now.Sub(since) >= after
 		}
+	}
+	if !long {
+		return 0
 	}
 	return n
 }

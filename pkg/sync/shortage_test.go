@@ -94,8 +94,11 @@ func TestUnschedulable(t *testing.T) {
 		pod(`{kind: Pod, metadata: {deletionTimestamp: "2026-01-01T00:01:00Z"}, status: {conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, lastTransitionTime: "2026-01-01T00:00:00Z"}]}}`),
 		pod(`{kind: Pod, status: {}}`),
 	}
-	if n := unschedulable(pods, now, time.Minute); n != 1 {
-		t.Errorf("%d pods are unschedulable, want the first alone", n)
+	if n := unschedulable(pods, now, time.Minute); n != 2 {
+		t.Errorf("%d pods are unschedulable, want the first two", n)
+	}
+	if n := unschedulable(pods[1:], now, time.Minute); n != 0 {
+		t.Errorf("%d pods are unschedulable, want none before one has been for a minute", n)
 	}
 }
 
