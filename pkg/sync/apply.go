@@ -172,7 +172,7 @@ func (e *conflictError) Error() string { return e.message }
 
 // namespaceFirst puts a namespace into the member that something waits for, and says whether it is there.
 func (m *member) namespaceFirst(ctx context.Context, namespace string) bool {
-	key := Key{GroupKind: schema.GroupKind{Kind: "Namespace"}, Name: namespace}
+	key := Key{GroupKind: namespaceKind, Name: namespace}
 	in, err := m.view.read(ctx, key, m.Name)
 	if err != nil || !in.complete || in.wish.Verb != Apply {
 		return false
