@@ -28,7 +28,8 @@ type PropagationPolicy struct {
 
 // PropagationPolicySpec is a selection and a rule.
 type PropagationPolicySpec struct {
-	// ResourceSelectors say which objects the policy is for: those that any of them matches.
+	// ResourceSelectors say which objects the policy is for: those that any of them matches. Secrets only those with a
+	// kind match: without a policy of their own Secrets go only where something uses them.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -54,7 +55,8 @@ type ClusterPropagationPolicy struct {
 
 // ClusterPropagationPolicySpec is a selection and a rule.
 type ClusterPropagationPolicySpec struct {
-	// ResourceSelectors say which objects the policy is for: those that any of them matches.
+	// ResourceSelectors say which objects the policy is for: those that any of them matches. Secrets only those with a
+	// kind match: without a policy of their own Secrets go only where something uses them.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
