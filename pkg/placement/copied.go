@@ -1,6 +1,8 @@
 package placement
 
 import (
+	"slices"
+
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -38,9 +40,12 @@ func copied(q *question, candidates []candidate) {
 			c.target, placed = 1, true
 		}
 	}
-	if placed {
+	used := slices.ContainsFunc(candidates, func(c candidate) bool { return q.wanted[c.Name] })
+	switch {
+	case placed:
 		q.lacks(missingPlace)
-	} else {
+	case used && q.policy == nil: // its users bring it to a place, where it stays
+	default:
 		q.lacks(missingAny)
 	}
 }

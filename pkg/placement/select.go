@@ -77,7 +77,7 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 		}
 		has := len(current) > 0 && current[0].Name == c.Name
 		why, leaves := q.keptOut(i, c, has)
-		if why != "" && !has && (why == federation.ReasonNotReady || !q.wanted[c.Name]) {
+		if why != "" && !has && (!c.Ready || !q.wanted[c.Name]) { // nothing new goes to a cluster that is not ready, whoever needs it
 			excluded = append(excluded, exclusion{why, c})
 			continue
 		}

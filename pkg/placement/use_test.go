@@ -67,3 +67,52 @@ func TestLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestUseBesidePolicy: what its policy has in one cluster goes to its users' clusters as well, and leaves them after the
+// users did.
+func TestUseBesidePolicy(t *testing.T) {
+	atHome := by(federation.Propagation{ClusterGroups: groups("a")})
+	for name, test := range map[string]struct {
+		object   Object
+		clusters []Cluster
+		current  []string
+		want     []string
+		reason   string
+	}{
+		"nothing uses it":                {used(Use{}), ready("a", "b"), nil, []string{"a"}, reasonByCopy},
+		"used elsewhere":                 {used(Use{Users: 1, Wanted: []string{"b"}}), ready("a", "b", "c"), []string{"a"}, []string{"a", "b"}, reasonByCopy + reasonAlso},
+		"used at home":                   {used(Use{Users: 1, Wanted: []string{"a"}}), ready("a", "b"), []string{"a"}, []string{"a"}, reasonByCopy},
+		"its user's copy is still there": {used(Use{Leaving: []string{"b"}}), ready("a", "b"), []string{"a", "b"}, []string{"a", "b"}, reasonByCopy + reasonAlso},
+		"its user is gone":               {used(Use{}), ready("a", "b"), []string{"a", "b"}, []string{"a"}, reasonByCopy},
+		"one user left of two":           {used(Use{Users: 1, Wanted: []string{"c"}}), ready("a", "b", "c"), []string{"a", "b", "c"}, []string{"a", "c"}, reasonByCopy + reasonAlso},
+		"a user is not decided on yet":   {used(Use{Users: 1, Undecided: true}), ready("a", "b"), []string{"a", "b"}, []string{"a", "b"}, reasonByCopy + reasonAlso},
+		"tainted and down":               {used(Use{Users: 1, Wanted: []string{"b"}}), with(with(ready("a", "b"), tainted), down), []string{"a"}, []string{"a"}, reasonByCopy},
+		"secret that a policy names":     {secret(Use{Users: 1, Wanted: []string{"b"}}), ready("a", "b", "c"), nil, []string{"a", "b"}, reasonByCopy + reasonAlso},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := Input{Object: test.object, Policy: atHome, Clusters: test.clusters}
+			if test.current != nil {
+				in.Current = decided(test.object, test.current...)
+				in.Current.Policy = &atHome.Reference
+				for _, cluster := range test.current {
+					in.Copies = append(in.Copies, Copy{Cluster: cluster, Synced: true})
+				}
+			}
+			got := decide(in)
+			var clusters []string
+			for _, c := range got.Clusters {
+				clusters = append(clusters, c.Name)
+			}
+			if diff := cmp.Diff(test.want, clusters); diff != "" {
+				t.Errorf("clusters (-want +got):\n%s", diff)
+			}
+			if got.Reason != test.reason {
+				t.Errorf("reason %q, want %q", got.Reason, test.reason)
+			}
+			in.Current = &got
+			if again := decide(in); !Same(&got, &again) {
+				t.Errorf("not stable:\n%s", cmp.Diff(got, again))
+			}
+		})
+	}
+}
