@@ -42,7 +42,7 @@ func (w *World) Why(key Key) (Reasons, error) {
 	if !known {
 		return Reasons{}, fmt.Errorf("%s %s is not federated: it is of a kind or in a namespace that stays in the federation, or says so itself", key.Kind, key.NamespacedName)
 	}
-	in := w.Input(key, w.asDecided())
+	in := w.input(key, w.users(), nil)
 	a := placement.Place(in)
 	r := Reasons{
 		Object: in.Object.Reference, Policies: []PolicyMatch{}, Clusters: a.Candidates,
@@ -59,15 +59,4 @@ func (w *World) Why(key Key) (Reasons, error) {
 		r.Policies = append(r.Policies, PolicyMatch{m.Reference, m.Specificity.String(), i > 0 && policy.Compare(ranked[i-1], m) == 0})
 	}
 	return r, nil
-}
-
-// asDecided are results that say what the decisions in force say.
-func (w *World) asDecided() map[Key]Result {
-	results := make(map[Key]Result, len(w.Objects))
-	for key, o := range w.Objects {
-		if o.Decision != nil {
-			results[key] = Result{Answer: placement.Answer{Decision: o.Decision.Spec}}
-		}
-	}
-	return results
 }

@@ -96,8 +96,9 @@ func (w *World) Settle() map[Key]Result {
 	results := make(map[Key]Result, len(w.Objects))
 	reserved := map[string]corev1.ResourceList{}
 	clusters := slices.Clone(w.Clusters)
+	users := w.users()
 	for _, key := range w.order() {
-		in := w.Input(key, results)
+		in := w.input(key, users, results)
 		in.Clusters = clusters
 		before := sharesOf(in.Current)
 		result := w.settle(in)
@@ -121,8 +122,8 @@ func (w *World) Settle() map[Key]Result {
 	return results
 }
 
-// Input is the question that the controller would ask about an object now. results are of those that may use it.
-func (w *World) Input(key Key, results map[Key]Result) placement.Input {
+// input is the question that the controller would ask about an object now. results are what users have come to.
+func (w *World) input(key Key, users index, results map[Key]Result) placement.Input {
 	o := w.Objects[key]
 	in := placement.Input{Object: placement.ObjectFacts(o.Kind, o.Unstructured), Clusters: w.Clusters, Now: w.Now, Explain: true}
 	in.Object.Unfederated = !kind.Federated(o.GroupKind(), o.Unstructured)
@@ -131,7 +132,7 @@ func (w *World) Input(key Key, results map[Key]Result) placement.Input {
 		in.Current, in.Copies = &o.Decision.Spec, placement.CopiesOf(o.Decision)
 	}
 	if !in.Object.Unfederated && kind.Dependency(o.GroupKind()) {
-		in.Object.Use = w.use(key, results)
+		in.Object.Use = w.use(key, users, results)
 	}
 	for i := range in.Copies {
 		if w.lost[in.Copies[i].Cluster] {
@@ -146,22 +147,32 @@ func ObjectOf(o Object) policy.Object {
 	return policy.Object{GroupKind: o.GroupKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Labels: o.GetLabels()}
 }
 
-// use gathers where the users of an object come to be.
-func (w *World) use(key Key, results map[Key]Result) *placement.Use {
-	use, wanted := &placement.Use{}, map[string]bool{}
+// use gathers where the users of an object come to be by results, or are by the decisions in force.
+func (w *World) use(key Key, users index, results map[Key]Result) *placement.Use {
+	var list []placement.User
+	for _, user := range users[key] {
+		o := w.Objects[user]
+		u := placement.User{UID: o.GetUID(), Federated: kind.Federated(o.GroupKind(), o.Unstructured), Decision: o.Decision}
+		if r, settled := results[user]; settled {
+			u.Decision = &federation.PlacementDecision{Spec: r.Decision}
+		}
+		list = append(list, u)
+	}
+	return placement.UseOf(list)
+}
+
+// index holds the users of every object that something refers to.
+type index map[Key][]Key
+
+func (w *World) users() index {
+	users := index{}
 	for user, o := range w.Objects {
-		if user.Namespace != key.Namespace || !slices.Contains(kind.Refs(o.Kind, o.Unstructured), kind.Ref{GroupKind: key.GroupKind, Name: key.Name}) {
-			continue
-		}
-		if kind.Federated(o.GroupKind(), o.Unstructured) {
-			use.Users++
-		}
-		for _, c := range results[user].Decision.Clusters {
-			wanted[c.Name] = true
+		for _, ref := range kind.Refs(o.Kind, o.Unstructured) {
+			key := Key{GroupKind: ref.GroupKind, NamespacedName: types.NamespacedName{Namespace: user.Namespace, Name: ref.Name}}
+			users[key] = append(users[key], user)
 		}
 	}
-	use.Wanted = slices.Sorted(maps.Keys(wanted))
-	return use
+	return users
 }
 
 // settle lets time pass for one object.
