@@ -2,12 +2,11 @@ package placement
 
 import "slices"
 
-// goBack takes replicas of later groups into hand that may go back to a better one, and returns how many. They may when
-// they stayed where they are for minimumStay, and when clusters of a better group have been well for stableFor and have
-// room. What of them finds no place after all stays where it is.
-func goBack(q *question, candidates []candidate) (back int64) {
+// goBack gives replicas of later groups back to better ones. They go when they stayed where they are for minimumStay,
+// and to clusters of a better group that have been well for stableFor and have room.
+func goBack(q *question, candidates []candidate) {
 	if q.scope == nil || len(q.rule.ClusterGroups) < 2 || q.anew || q.Object.Completions != nil {
-		return 0
+		return
 	}
 	groups := int64(len(q.rule.ClusterGroups))
 	rooms := make([]int64, groups) // that a group's clusters have which are well
@@ -27,7 +26,6 @@ func goBack(q *question, candidates []candidate) (back int64) {
 		for better := range g {
 			room += rooms[better]
 		}
-		room -= back
 		if room <= 0 {
 			continue
 		}
@@ -42,10 +40,38 @@ func goBack(q *question, candidates []candidate) (back int64) {
 			return 0
 		})
 		n := min(room, excessOf(list))
+		if n == 0 {
+			continue
+		}
+		before := sharesOf(candidates)
 		drain(list, n)
-		back += n
+		q.count(candidates)
+		left := q.deal(candidates, n, func(c *candidate) int64 {
+			if c.group >= g || !q.well(c) {
+				return c.replicas
+			}
+			return c.room
+		})
+		// What finds no place after all stays where it is.
+		stay(q, candidates, left, func(c *candidate) int64 {
+			if c.group != g {
+				return c.replicas
+			}
+			return before[c.Name]
+		})
+		for better := range g {
+			rooms[better] = max(rooms[better]-n, 0)
+		}
 	}
-	return back
+}
+
+// sharesOf remembers shares while they are worked out.
+func sharesOf(candidates []candidate) map[string]int64 {
+	shares := make(map[string]int64, len(candidates))
+	for i := range candidates {
+		shares[candidates[i].Name] = candidates[i].replicas
+	}
+	return shares
 }
 
 func excessOf(list []*candidate) (sum int64) {

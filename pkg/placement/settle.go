@@ -31,9 +31,9 @@ func settle(q *question, candidates []candidate) {
 		q.v1.plan(q, candidates)
 	default:
 		start(q, candidates)
-		back := goBack(q, candidates)
 		tier(q, candidates)
-		even(q, candidates, back)
+		goBack(q, candidates)
+		even(q, candidates)
 	}
 	relieveJob(q, candidates)
 	for i := range candidates {
@@ -70,13 +70,10 @@ func start(q *question, candidates []candidate) {
 	}
 }
 
-// even brings the sum of shares to the object's replicas. back of them go back to a better group, and only to clusters
-// that have been well for a while.
-func even(q *question, candidates []candidate, back int64) {
+// even brings the sum of shares to the object's replicas.
+func even(q *question, candidates []candidate) {
 	total := q.total
-	if q.spread != nil {
-		q.spread.start(candidates)
-	}
+	q.count(candidates)
 	minimums(q, candidates)
 	if q.spread != nil {
 		total -= q.spread.widen(q, takers(candidates, (*candidate).toRoom), total)
@@ -86,14 +83,7 @@ func even(q *question, candidates []candidate, back int64) {
 		left = -takeAway(q, candidates, -left)
 	}
 	if left > 0 {
-		back = min(back, left)
-		left = q.deal(candidates, left-back, (*candidate).toRoom)
-		left += q.deal(candidates, back, func(c *candidate) int64 {
-			if !q.well(c) {
-				return c.replicas
-			}
-			return c.room
-		})
+		left = q.deal(candidates, left, (*candidate).toRoom)
 	}
 	if left > 0 {
 		left = stay(q, candidates, left, func(c *candidate) int64 { return min(c.share, c.most) })
@@ -154,7 +144,11 @@ func (q *question) deal(candidates []candidate, n int64, limit func(c *candidate
 func minimums(q *question, candidates []candidate) {
 	left := q.total
 	for i := range candidates {
-		left -= min(candidates[i].replicas, candidates[i].least)
+		if c := &candidates[i]; c.usable() {
+			left -= min(c.replicas, c.least)
+		} else {
+			left -= c.replicas
+		}
 	}
 	if left <= 0 {
 		return
@@ -176,7 +170,7 @@ func minimums(q *question, candidates []candidate) {
 	if q.spread == nil {
 		deal(list, left)
 	} else {
-		q.spread.start(candidates)
+		q.count(candidates)
 		q.spread.deal(list, left, false)
 	}
 	for _, c := range list {
@@ -184,6 +178,11 @@ func minimums(q *question, candidates []candidate) {
 			c.pull = 0
 		}
 	}
+	q.count(candidates)
+}
+
+// count has the constraints count anew.
+func (q *question) count(candidates []candidate) {
 	if q.spread != nil {
 		q.spread.start(candidates)
 	}
