@@ -39,7 +39,7 @@ func bound(q *question, candidates []candidate) {
 		if c.leaves {
 			c.most = 0
 		}
-		c.pull, c.tier, c.room = c.weight, c.tier+c.group*tiersPerGroup, c.most
+		c.base, c.room = c.base+c.group*tiersPerGroup, c.most
 		if c.full >= 0 {
 			c.room = min(c.room, c.full)
 		}

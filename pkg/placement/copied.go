@@ -15,7 +15,7 @@ func copied(q *question, candidates []candidate) {
 	for i := range candidates {
 		c := &candidates[i]
 		if c.group == group && (c.why == "" || c.has && !c.leaves) {
-			c.pull, c.most, c.room = 1, 1, 1
+			c.tier, c.pull, c.most, c.room = c.base, 1, 1, 1
 			if q.spread == nil || c.has && !(q.anew && c.why == "") {
 				c.replicas = 1
 			}

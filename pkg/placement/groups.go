@@ -1,6 +1,10 @@
 package placement
 
-import "slices"
+import (
+	"slices"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+)
 
 // goBack gives replicas of later groups back to better ones. They go when they stayed where they are for minimumStay,
 // and to clusters of a better group that have been well for stableFor and have room.
@@ -30,14 +34,14 @@ func goBack(q *question, candidates []candidate) {
 			continue
 		}
 		list := givers(candidates, func(c *candidate) int64 {
-			if c.group != g || c.replicas == 0 {
+			if c.group != g || c.replicas <= c.least || c.why == federation.ReasonNotReady {
 				return c.replicas
 			}
 			if !q.stayed(c) {
 				q.waitsFor(c.had.Since.Add(q.minimumStay()), c.Name, "replicas may go back to a better group (minimumStay)")
 				return c.replicas
 			}
-			return 0
+			return c.least
 		})
 		n := min(room, excessOf(list))
 		if n == 0 {

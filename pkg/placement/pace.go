@@ -2,7 +2,6 @@ package placement
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -43,7 +42,7 @@ func pace(q *question, candidates []candidate) {
 	}
 	p := pacer{candidates: candidates, order: givingOrder(candidates), ordered: q.Object.Ordered}
 	if excess := had - size; excess > 0 && !q.Current.Moving && !q.wasWhole() {
-		p.shrink(excess, math.MaxInt64)
+		p.shrink(excess, noLimit)
 	}
 	most := size + lost + q.maxMoving()
 	p.grow(most - p.sum())
@@ -101,17 +100,19 @@ func (p *pacer) ready() (sum int64) {
 	return sum
 }
 
-// ready is how many of a candidate's replicas count as ready. Of what is to go, all do of which nothing newer is known:
-// that a cluster does not answer says nothing of what runs there. Of what is to stay, none do until they are known to be.
+// ready is how many of a candidate's replicas are known to be ready: by what the member reported last, and none of what
+// leaves a cluster that does not answer.
 func (c *candidate) ready() int64 {
-	known := c.copy != nil && !c.copy.Leaving && c.copy.Ready != nil
-	switch {
-	case c.target < c.share && (!known || !c.Ready):
-		return c.share
-	case !known:
+	if c.copy == nil || c.copy.Leaving || c.copy.Ready == nil || c.unsure() {
 		return 0
 	}
 	return min(int64(*c.copy.Ready), c.share)
+}
+
+// unsure says whether nothing is known of replicas that are to go. That a cluster does not answer says nothing of what
+// runs there.
+func (c *candidate) unsure() bool {
+	return c.target < c.share && (c.leaves && !c.Ready || c.copy == nil || c.copy.Ready == nil)
 }
 
 // grow gives n replicas to those below their target, those that are filled first first.
@@ -132,15 +133,21 @@ func (p *pacer) shrink(n, spare int64) {
 		if less <= 0 {
 			continue
 		}
-		if over := p.cost(c, less) - max(spare, 0); over > 0 {
+		may := max(spare, 0)
+		if c.unsure() { // they count as ready where they are to go themselves, and never for others
+			may = max(spare+c.gets, 0)
+		}
+		if over := p.cost(c, less) - may; over > 0 {
 			less -= over // each replica less costs at most one ready one less
 		}
-		if less = max(less, 0); p.cost(c, less) > max(spare, 0) {
+		if less = max(less, 0); p.cost(c, less) > may {
 			continue
 		}
-		cost := p.cost(c, less)
-		spare -= cost
-		c.proven -= cost
+		if !c.unsure() {
+			cost := p.cost(c, less)
+			spare -= cost
+			c.proven -= cost
+		}
 		c.gets, n = c.gets-less, n-less
 	}
 }
@@ -148,6 +155,9 @@ func (p *pacer) shrink(n, spare int64) {
 // cost is how many ready replicas go if a share shrinks by so many. Members remove replicas that are not ready first. Not
 // so with ordered ones, which go from the highest ordinal: there only those that never started are taken for free.
 func (p *pacer) cost(c *candidate, less int64) int64 {
+	if c.unsure() {
+		return less
+	}
 	if p.ordered && c.copy != nil {
 		return min(max(less-int64(c.copy.Unschedulable), 0), c.proven)
 	}

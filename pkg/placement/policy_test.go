@@ -2,7 +2,6 @@ package placement
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -206,9 +204,106 @@ func TestDivision(t *testing.T) {
 	}
 }
 
-var (
-	_ = slices.Sort[[]int]
-	_ = metav1.Now
-	_ = intstr.FromInt32
-	_ = ptr.To[int]
-)
+// TestTimes follows decisions through time: each step says when it is asked, what has changed, and what is answered.
+func TestTimes(t *testing.T) {
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	type step struct {
+		minute int
+		change func(in *Input)
+		want   []string
+		wake   time.Time
+	}
+	since := func(cluster, minute int) func(in *Input) {
+		return func(in *Input) { in.Clusters[cluster].Ready, in.Clusters[cluster].Since = true, at(minute) }
+	}
+	evict := func(cluster int) func(in *Input) {
+		return func(in *Input) {
+			in.Clusters[cluster].Taints = []corev1.Taint{{Key: "down", Effect: corev1.TaintEffectNoExecute, TimeAdded: &metav1.Time{Time: in.Now}}}
+		}
+	}
+	seconds := int64(300)
+	for name, test := range map[string]struct {
+		in    Input
+		steps []step
+	}{
+		"goes back step by step when the better group is well": {
+			Input{Object: web(4), Policy: by(federation.Propagation{ClusterGroups: groups("a", "b")}), Clusters: ready("a", "b"), Current: decided(web(4), "b:4")},
+			[]step{
+				{0, since(0, -2), []string{"b:4", "NotNeeded=[a]"}, at(3)},
+				{3, nil, []string{"a:1", "b:4"}, time.Time{}},
+				{4, nil, []string{"a:2", "b:3"}, time.Time{}},
+				{5, nil, []string{"a:3", "b:2"}, time.Time{}},
+				{6, nil, []string{"a:4", "b:1"}, time.Time{}},
+				{7, nil, []string{"a:4", "NotNeeded=[b]"}, time.Time{}},
+			},
+		},
+		"a taint is tolerated for a while": {
+			Input{Object: web(2), Policy: by(federation.Propagation{Tolerations: []corev1.Toleration{{Key: "down", Operator: corev1.TolerationOpExists, TolerationSeconds: &seconds}}}),
+				Clusters: ready("a", "b"), Current: decided(web(2), "a:1", "b:1")},
+			[]step{
+				{0, evict(1), []string{"a:1", "b:1"}, at(5)},
+				{5, nil, []string{"a:2", "b:1"}, time.Time{}},
+				{6, nil, []string{"a:2", "Tainted=[b]"}, time.Time{}},
+			},
+		},
+		"what was lost with a cluster is replaced at once": {
+			Input{Object: web(8), Policy: by(federation.Propagation{}), Clusters: ready("a", "b"), Current: decided(web(8), "a:4", "b:4")},
+			[]step{
+				{0, func(in *Input) { in.Clusters[1].Ready = false }, []string{"a:4", "b:4"}, time.Time{}},
+				{1, evict(1), []string{"a:8", "b:4"}, time.Time{}},
+				{2, nil, []string{"a:8", "Tainted=[b]"}, time.Time{}},
+			},
+		},
+		"the last copy stays where it runs": {
+			Input{Object: web(3), Policy: by(federation.Propagation{}), Clusters: ready("a"), Current: decided(web(3), "a:3")},
+			[]step{{0, evict(0), []string{"a:3"}, time.Time{}}},
+		},
+		"spill-over, and another try": {
+			Input{Object: web(6), Policy: by(federation.Propagation{ClusterGroups: groups("a", "b")}), Clusters: ready("a", "b"), Current: decided(web(6), "a:6")},
+			[]step{
+				{0, func(in *Input) { in.Copies = []Copy{{Cluster: "a", Ready: ptr.To[int32](4), Unschedulable: 2}} }, []string{"a:4", "b:2"}, at(5)},
+				{1, nil, []string{"a:4", "b:2"}, at(5)},
+				{6, nil, []string{"a:4", "b:2"}, at(10)},
+				{10, nil, []string{"a:6", "b:2"}, time.Time{}},
+			},
+		},
+		"its policy is gone": {
+			Input{Object: web(4), Policy: by(federation.Propagation{ClusterGroups: groups("a")}), Clusters: ready("a", "b")},
+			[]step{
+				{0, nil, []string{"a:4", "NotSelected=[b]"}, time.Time{}},
+				{1, func(in *Input) { in.Policy, in.Object.Replicas = nil, ptr.To[int32](6) }, []string{"a:6", "NotSelected=[b]"}, time.Time{}},
+				{2, func(in *Input) { in.Object.Rebalance = "now" }, []string{"a:6", "b:2"}, time.Time{}},
+				{3, nil, []string{"a:4", "b:3"}, time.Time{}},
+				{4, nil, []string{"a:3", "b:3"}, time.Time{}},
+			},
+		},
+		"copies move when the new ones are there": {
+			Input{Object: config(), Policy: by(federation.Propagation{ClusterGroups: groups("b")}), Clusters: ready("a", "b"), Current: decided(config(), "a")},
+			[]step{
+				{0, nil, []string{"a", "b"}, time.Time{}},
+				{1, nil, []string{"b", "NotSelected=[a]"}, time.Time{}},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := test.in
+			for _, s := range test.steps {
+				in.Now = at(s.minute)
+				if in.Current != nil {
+					in.Copies = allReady(in.Current)
+				}
+				if s.change != nil {
+					s.change(&in)
+				}
+				a := Place(in)
+				if diff := cmp.Diff(s.want, show(a.Decision)); diff != "" {
+					t.Errorf("minute %d (-want +got):\n%s", s.minute, diff)
+				}
+				if !a.Wake.Equal(s.wake) {
+					t.Errorf("minute %d: wakes at %s, want %s", s.minute, a.Wake, s.wake)
+				}
+				in.Current = &a.Decision
+			}
+		})
+	}
+}

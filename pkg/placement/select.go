@@ -31,8 +31,9 @@ type candidate struct {
 	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
 	rank uint64
 
-	// group is the policy's cluster group, tier the step in which the cluster is filled: a lower one goes first.
-	group, tier int64
+	// group is the policy's cluster group, tier the step in which the cluster is filled: a lower one goes first. base is
+	// the tier before the strategy has its say.
+	group, tier, base int64
 	// least and max replicas by the policy. most is max with all else that is a wall, room how many the cluster can take
 	// by what is known of its capacity, at most most.
 	least, max, most, room int64

@@ -29,11 +29,19 @@ func settle(q *question, candidates []candidate) {
 	switch {
 	case q.v1 != nil && q.v1.divides(q, candidates):
 		q.v1.plan(q, candidates)
+	case q.anew:
+		share(q, candidates, true)
+	case q.rebalancesAlways():
+		missing := q.missing
+		share(q, candidates, false)
+		stays := q.costOf(candidates)
+		q.missing, q.unplaced = missing, 0
+		if share(q, candidates, true); stays >= 0 && q.costOf(candidates) >= stays || !mayMoveOn(q, candidates) {
+			q.missing, q.unplaced = missing, 0
+			share(q, candidates, false)
+		}
 	default:
-		start(q, candidates)
-		tier(q, candidates)
-		goBack(q, candidates)
-		even(q, candidates)
+		share(q, candidates, false)
 	}
 	relieveJob(q, candidates)
 	for i := range candidates {
@@ -41,33 +49,63 @@ func settle(q *question, candidates []candidate) {
 	}
 }
 
-// start gives every candidate what stays with it. A request to rebalance, or a policy that rebalances always, takes all
-// into hand that may move.
-func start(q *question, candidates []candidate) {
-	division := q.rule.ReplicaDivision
-	always := division != nil && division.Rebalance
+func (q *question) rebalancesAlways() bool {
+	return q.rule.ReplicaDivision != nil && q.rule.ReplicaDivision.Rebalance
+}
+
+// mayMoveOn says whether the shares that were worked out anew may take effect. What fits, and what costs least, comes and
+// goes: replicas move on only from where they stayed for minimumStay.
+func mayMoveOn(q *question, candidates []candidate) bool {
+	if q.strategy() == federation.StrategyWeighted {
+		return true
+	}
+	may := true
+	for i := range candidates {
+		if c := &candidates[i]; c.replicas < min(c.share, c.most) && !q.stayed(c) {
+			q.waitsFor(c.had.Since.Add(q.minimumStay()), c.Name, "replicas may move on (minimumStay)")
+			may = false
+		}
+	}
+	return may
+}
+
+// costOf is what a strategy keeps low: the clusters in use, or the steps of price of all replicas. It is -1 where the
+// strategy has no such number. Nothing moves for shares that are no better.
+func (q *question) costOf(candidates []candidate) (cost int64) {
+	strategy := q.strategy()
+	if strategy != federation.StrategyPacked && strategy != federation.StrategyPrice {
+		return -1
+	}
+	for i := range candidates {
+		switch c := &candidates[i]; {
+		case c.replicas == 0:
+		case strategy == federation.StrategyPacked:
+			cost++
+		default:
+			cost += c.replicas * c.tier
+		}
+	}
+	return cost
+}
+
+// share works the shares out, anew or with what runs staying where it is.
+func share(q *question, candidates []candidate, anew bool) {
 	for i := range candidates {
 		c := &candidates[i]
+		c.tier, c.pull = c.base, c.weight
 		c.replicas = min(c.share, c.most)
 		if c.full >= 0 {
 			c.replicas = min(c.replicas, c.full)
 		}
-		if c.why == federation.ReasonNotReady || q.Object.Completions != nil {
-			continue // what is not known to be well is not weighed against others; a running Job can't be divided anew
-		}
-		if q.anew {
+		// What is not known to be well is not weighed against others; a running Job can't be divided anew; what is in a
+		// later group goes by goBack.
+		if anew && c.why != federation.ReasonNotReady && q.Object.Completions == nil && (c.group == 0 || q.anew) {
 			c.replicas = 0
-			continue
 		}
-		if !always || c.share == 0 || c.group > 0 { // what is in a later group goes by goBack
-			continue
-		}
-		if q.strategy() != federation.StrategyWeighted && !q.stayed(c) { // what fits, and prices, come and go
-			q.waitsFor(c.had.Since.Add(q.minimumStay()), c.Name, "replicas may move on (minimumStay)")
-			continue
-		}
-		c.replicas = 0
 	}
+	tier(q, candidates)
+	goBack(q, candidates)
+	even(q, candidates)
 }
 
 // even brings the sum of shares to the object's replicas.

@@ -76,7 +76,7 @@ func narrow(q *question, candidates []candidate) {
 					continue
 				}
 				if !k.hard {
-					c.tier += tiersPerGroup * maxGroups
+					c.base += tiersPerGroup * maxGroups
 				} else if c.why == "" || c.has {
 					c.why, c.leaves = federation.ReasonSpread, c.has
 				}
