@@ -97,7 +97,7 @@ func most(counts map[string]int) string {
 	return best
 }
 
-// trimNode keeps of a node what FactsOfNodes reads: a member of a thousand nodes then costs under a megabyte.
+// trimNode keeps of a node what FactsOfNodes and FreeOf read: a member of a thousand nodes then costs under a megabyte.
 func trimNode(obj any) (any, error) {
 	node, ok := obj.(*corev1.Node)
 	if !ok {
@@ -105,7 +105,8 @@ func trimNode(obj any) (any, error) {
 	}
 	trimmed := &corev1.Node{}
 	trimmed.Name, trimmed.ResourceVersion = node.Name, node.ResourceVersion
-	trimmed.Spec.ProviderID = node.Spec.ProviderID
+	trimmed.Spec.ProviderID, trimmed.Spec.Unschedulable = node.Spec.ProviderID, node.Spec.Unschedulable
+	trimmed.Spec.Taints = node.Spec.Taints
 	trimmed.Status.Capacity, trimmed.Status.Allocatable = node.Status.Capacity, node.Status.Allocatable
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady {

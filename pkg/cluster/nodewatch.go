@@ -8,6 +8,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/client-go/tools/cache"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
 // nodeWatch follows a member's nodes, trimmed to what their facts are made of.
@@ -15,10 +17,13 @@ type nodeWatch struct {
 	informer cache.SharedIndexInformer
 	reg      cache.ResourceEventHandlerRegistration
 
-	mu      sync.Mutex
-	dirty   bool
-	facts   *NodeFacts
-	refused string // the member does not let the federation see nodes
+	mu       sync.Mutex
+	dirty    bool
+	facts    *NodeFacts
+	revision int    // of facts
+	refused  string // the member does not let the federation see nodes
+	free     []federation.FreeNodes
+	freeOf   [2]int // revisions of the facts and of the pods that free is made of
 }
 
 // watchNodes starts to follow the nodes until the connection or ctx ends.
@@ -66,15 +71,38 @@ func (w *nodeWatch) Facts() (*NodeFacts, string) {
 		return nil, w.refused
 	}
 	if w.dirty {
-		objects := w.informer.GetStore().List()
-		nodes := make([]*corev1.Node, 0, len(objects))
-		for _, obj := range objects {
-			if node, ok := obj.(*corev1.Node); ok {
-				nodes = append(nodes, node)
-			}
-		}
-		facts := FactsOfNodes(nodes)
+		facts := FactsOfNodes(w.nodes())
 		w.facts, w.dirty = &facts, false
+		w.revision++
 	}
 	return w.facts, w.refused
+}
+
+// Free returns what is free on the nodes, nil while that is not known yet, nothing where the member does not tell. Call
+// it after Facts.
+func (w *nodeWatch) Free(pods *podWatch) []federation.FreeNodes {
+	used, revision, refused := pods.Used()
+	if refused {
+		return []federation.FreeNodes{}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if used == nil || !w.reg.HasSynced() {
+		return nil
+	}
+	if of := [2]int{w.revision, revision}; w.free == nil || w.freeOf != of {
+		w.free, w.freeOf = FreeOf(w.nodes(), used), of
+	}
+	return w.free
+}
+
+func (w *nodeWatch) nodes() []*corev1.Node {
+	objects := w.informer.GetStore().List()
+	nodes := make([]*corev1.Node, 0, len(objects))
+	for _, obj := range objects {
+		if node, ok := obj.(*corev1.Node); ok {
+			nodes = append(nodes, node)
+		}
+	}
+	return nodes
 }

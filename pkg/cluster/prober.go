@@ -26,7 +26,7 @@ const (
 	detailsEvery  = 10
 	// detailsTimeout bounds that; it is apart from the probe's so that a slow discovery makes nobody offline.
 	detailsTimeout = 8 * time.Second
-	// firstNodes bounds the wait for a member's first list of nodes.
+	// firstNodes bounds the wait for a member's first lists of nodes and pods.
 	firstNodes = 2 * time.Second
 	// renewRetry is the pause after a token could not be renewed.
 	renewRetry = time.Minute
@@ -43,6 +43,8 @@ type prober struct {
 
 	conn      *connection // that what follows belongs to
 	nodes     *nodeWatch
+	pods      *podWatch
+	freeAt    time.Time // when what is free was written last
 	failures  int
 	answers   int // good ones in a row
 	version   string
@@ -129,7 +131,7 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 // follow drops what belongs to an older connection.
 func (p *prober) follow(conn *connection) {
 	if conn != p.conn {
-		p.conn, p.nodes, p.answers, p.version, p.groups = conn, nil, 0, "", nil
+		p.conn, p.nodes, p.pods, p.answers, p.version, p.groups = conn, nil, nil, 0, "", nil
 	}
 }
 
@@ -164,21 +166,31 @@ func (p *prober) addNodes(ctx context.Context, conn *connection, facts *Facts) {
 			log.FromContext(ctx).Error(err, "watching nodes")
 			return
 		}
-		p.nodes = nodes
+		p.nodes, p.pods = nodes, watchPods(p.ctx, conn, &p.c.running)
 		// The first status that says Ready had better say where the cluster is, too.
 		bounded, cancel := context.WithTimeout(ctx, firstNodes)
 		defer cancel()
 		cache.WaitForCacheSync(bounded.Done(), nodes.reg.HasSynced)
+		select {
+		case <-p.pods.answered:
+		case <-bounded.Done():
+		}
 	}
 	var refused string
 	if facts.Nodes, refused = p.nodes.Facts(); refused != "" {
 		facts.Answer = AnswerForbidden
 		facts.Message = fmt.Sprintf("the federation lacks a right (%s): %s", refused, rejoin(p.name))
 	}
+	if facts.Nodes != nil {
+		facts.Free = p.nodes.Free(p.pods)
+	}
 }
 
 // write stores the status where it changed, and tells of transitions.
 func (p *prober) write(ctx context.Context, cluster *federation.Cluster, facts Facts) error {
+	if facts.Nodes != nil {
+		facts.Free = freeToWrite(cluster.Status.Free, facts.Free, facts.Nodes.Allocatable, time.Since(p.freeAt))
+	}
 	updated := cluster.DeepCopy()
 	updated.Status = Status(facts, cluster.Status, time.Now())
 	ready := 0.0
@@ -194,6 +206,9 @@ func (p *prober) write(ctx context.Context, cluster *federation.Cluster, facts F
 	old, status := cluster.Status, updated.Status
 	if err := p.c.federation.Status().Patch(ctx, updated, patch); err != nil {
 		return client.IgnoreNotFound(ignoreConflict(err))
+	}
+	if !apiequality.Semantic.DeepEqual(old.Free, status.Free) {
+		p.freeAt = time.Now()
 	}
 	for _, e := range transitions(old, status) {
 		p.emit(cluster, e)

@@ -29,8 +29,8 @@ const (
 // packet or one slow answer is no event. What a member says clearly (401, 403, another identity) counts at once.
 const failuresToFlip = 2
 
-// Facts are what one probe found, with what the user says. A nil APIGroups, Nodes or TokenExpires, or an empty Version,
-// is unknown and leaves what was known before.
+// Facts are what one probe found, with what the user says. A nil APIGroups, Nodes, Free or TokenExpires, or an empty
+// Version, is unknown and leaves what was known before.
 type Facts struct {
 	Spec       federation.ClusterSpec
 	Generation int64
@@ -39,9 +39,11 @@ type Facts struct {
 	Message  string // why, for answers other than AnswerOK
 	Failures int    // probes in a row without AnswerOK, this one counted
 
-	Version      string
-	APIGroups    []string
-	Nodes        *NodeFacts
+	Version   string
+	APIGroups []string
+	Nodes     *NodeFacts
+	// Free is what is free on the nodes, empty where the member does not tell.
+	Free         []federation.FreeNodes
 	TokenExpires *time.Time
 }
 
@@ -85,6 +87,9 @@ func Status(facts Facts, old federation.ClusterStatus, now time.Time) federation
 	}
 	if facts.APIGroups != nil {
 		status.APIGroups = slices.Clone(facts.APIGroups)
+	}
+	if facts.Free != nil {
+		status.Free = slices.Clone(facts.Free)
 	}
 	if n := facts.Nodes; n != nil {
 		status.Nodes, status.Capacity, status.Allocatable = n.Count, n.Capacity.DeepCopy(), n.Allocatable.DeepCopy()
