@@ -54,7 +54,8 @@ type prober struct {
 }
 
 func newProber(c *Controller, name string) *prober {
-	p := &prober{c: c, name: name, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	// What a process that ran before this one left to be written later still is.
+	p := &prober{c: c, name: name, wake: make(chan struct{}, 1), done: make(chan struct{}), freeAt: time.Now()}
 	p.ctx, p.cancel = context.WithCancel(log.IntoContext(c.ctx, log.Log.WithName("cluster").WithValues("cluster", name)))
 	return p
 }

@@ -52,6 +52,7 @@ type Controller struct {
 	events     events.EventRecorder
 	roster     roster
 	policies   policies
+	ledger     ledger
 	written    written
 	changes    inlet
 }
@@ -150,7 +151,7 @@ func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.
 	} else if err != nil {
 		return reconcile.Result{}, "", err
 	}
-	answer := Place(in)
+	answer, undo := c.ledger.decide(keyOf(k, obj), in)
 	decideSeconds.Observe(time.Since(started).Seconds())
 	want := answer.Decision
 	if current != nil && Same(&current.Spec, &want) {
@@ -158,10 +159,14 @@ func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.
 		return wake(answer, started), resultUnchanged, nil
 	}
 	if c.terminating(ctx, obj.GetNamespace()) {
+		undo()
 		return reconcile.Result{}, resultUnchanged, nil
 	}
 	log.FromContext(ctx).V(1).Info("placing", "clusters", len(want.Clusters), "reason", want.Reason)
 	done, err := c.store(ctx, k.DecisionKey(obj.GetNamespace(), obj.GetName()), current, want)
+	if done != resultCreated && done != resultChanged {
+		undo()
+	}
 	switch {
 	case err != nil:
 		return reconcile.Result{}, "", err

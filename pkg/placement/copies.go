@@ -23,8 +23,8 @@ func CopiesOf(d *federation.PlacementDecision) []Copy {
 }
 
 // awaited says whether a change of a decision's status can change its spec. An ordinary rollout can't: only pods that
-// find no node and a Job's share that ends always matter, replicas that become ready while some move, and a copy that is
-// gone where it held ordinals.
+// find no node and a Job's share that ends always matter, replicas that become ready while some move or something is
+// missing, and a copy that is gone where it held ordinals.
 func awaited(before, after *federation.PlacementDecision) bool {
 	d := &after.Spec
 	for i := range after.Status.Clusters {
@@ -33,7 +33,7 @@ func awaited(before, after *federation.PlacementDecision) bool {
 		if ptr.Deref(now.UnschedulableReplicas, 0) != ptr.Deref(was.UnschedulableReplicas, 0) || now.Finished != was.Finished {
 			return true
 		}
-		if d.Moving && (!ptr.Equal(now.ReadyReplicas, was.ReadyReplicas) || now.State != was.State) {
+		if (d.Moving || d.Missing != "") && (!ptr.Equal(now.ReadyReplicas, was.ReadyReplicas) || now.State != was.State) {
 			return true
 		}
 	}

@@ -95,6 +95,7 @@ func (c *Controller) decisionAdded(ctx context.Context, e event.TypedCreateEvent
 
 func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.PlacementDecision], q queue) {
 	c.written.arrived(e.ObjectNew)
+	c.ledger.seen(objectOf(e.ObjectNew), e.ObjectNew, time.Now())
 	respecified := e.ObjectOld.Generation != e.ObjectNew.Generation
 	if respecified || awaited(e.ObjectOld, e.ObjectNew) {
 		q.Add(objectOf(e.ObjectNew))
@@ -106,6 +107,7 @@ func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEve
 
 func (c *Controller) decisionGone(ctx context.Context, e event.TypedDeleteEvent[*federation.PlacementDecision], q queue) {
 	c.written.arrived(e.Object)
+	c.ledger.forget(objectOf(e.Object))
 	q.Add(objectOf(e.Object))
 	c.takeUpNeeded(ctx, e.Object, q)
 }
@@ -126,6 +128,9 @@ func (c *Controller) clusterAdded(ctx context.Context, e event.TypedCreateEvent[
 
 func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.Cluster], q queue) {
 	before, after := ClusterFacts(e.ObjectOld), ClusterFacts(e.ObjectNew)
+	if !apiequality.Semantic.DeepEqual(before.Free, after.Free) {
+		c.ledger.observed(after.Name, time.Now())
+	}
 	if !sameCluster(before, after) {
 		c.roster.outdate()
 		c.takeUp(ctx, &before, &after, q)
