@@ -37,6 +37,7 @@ var admissionOn = sets.New(
 	decisionsPlugin,
 	tracesPlugin,
 	overridesPlugin,
+	placementsPlugin,
 )
 
 // registerAdmission sets the chain: the federation's own plugin is the last that mutates, so that no webhook takes the
@@ -46,6 +47,7 @@ func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(decisionsPlugin, func(io.Reader) (admission.Interface, error) { return newDecisions(), nil })
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
 	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
+	options.Plugins.Register(placementsPlugin, func(io.Reader) (admission.Interface, error) { return newPlacements(), nil })
 	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }

@@ -38,9 +38,9 @@ func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 		Completions:     number(obj, k.Completions),
 		Request:         requestOf(obj, k.PodTemplate),
 		Rebalance:       annotation(federation.AnnotationRebalance),
-		ClusterSelector: annotation(AnnotationClusterSelector),
+		ClusterSelector: annotation(policy.AnnotationClusterSelector),
 	}
-	if key := preferencesOf[k.GroupKind()]; key != "" {
+	if key := policy.PreferencesAnnotation(k.GroupKind()); key != "" {
 		o.Preferences = annotation(key)
 	}
 	if k.GroupKind() == statefulSetKind {
@@ -52,12 +52,6 @@ func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 var (
 	statefulSetKind = schema.GroupKind{Group: "apps", Kind: "StatefulSet"}
 	ordinalsStart   = []string{"spec", "ordinals", "start"}
-	// preferencesOf are Federation v1's annotations on kinds with replicas.
-	preferencesOf = map[schema.GroupKind]string{
-		{Group: "apps", Kind: "Deployment"}: AnnotationDeploymentPreferences,
-		{Group: "apps", Kind: "ReplicaSet"}: AnnotationReplicaSetPreferences,
-		{Group: "batch", Kind: "Job"}:       AnnotationJobPreferences,
-	}
 )
 
 // number reads a whole number, nil where there is none.

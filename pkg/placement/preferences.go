@@ -5,12 +5,14 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
+
+	"kubefed.dev/kubefed/pkg/policy"
 )
 
 // preferences are Federation v1's annotations on an object, read. They go before any policy.
 type preferences struct {
-	selector labels.Selector // nil for every cluster
-	division *Preferences    // nil for none: divided evenly
+	selector labels.Selector     // nil for every cluster
+	division *policy.Preferences // nil for none: divided evenly
 	invalid  error
 }
 
@@ -22,10 +24,10 @@ func readPreferences(o *Object) *preferences {
 	}
 	p := &preferences{}
 	if o.ClusterSelector != "" {
-		p.selector, p.invalid = ParseClusterSelector(o.ClusterSelector)
+		p.selector, p.invalid = policy.ParseClusterSelector(o.ClusterSelector)
 	}
 	if o.Preferences != "" && o.Divided {
-		division, err := ParsePreferences(annotationOf(o), o.Preferences)
+		division, err := policy.ParsePreferences(annotationOf(o), o.Preferences)
 		if err != nil {
 			p.invalid = err
 		} else {
@@ -38,11 +40,11 @@ func readPreferences(o *Object) *preferences {
 func annotationOf(o *Object) string {
 	switch o.Reference.Kind {
 	case "ReplicaSet":
-		return AnnotationReplicaSetPreferences
+		return policy.AnnotationReplicaSetPreferences
 	case "Job":
-		return AnnotationJobPreferences
+		return policy.AnnotationJobPreferences
 	}
-	return AnnotationDeploymentPreferences
+	return policy.AnnotationDeploymentPreferences
 }
 
 func (p *preferences) selects(c *Cluster) bool {
