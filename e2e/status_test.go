@@ -338,6 +338,11 @@ func TestIdle(t *testing.T) {
 		// to repair its allocations of node ports. The federation watches Services and never lists them on a live watch.
 		delete(d, "PATCH nodes/status")
 		delete(d, "LIST services/")
+		if c == federationName && d["PATCH clusters/status"] <= len(members) {
+			// What is free in a member is written once more, a minute after its last pods came or went.
+			n -= d["PATCH clusters/status"]
+			delete(d, "PATCH clusters/status")
+		}
 		if c == federationName && n > 0 || c != federationName && len(d) > 0 {
 			t.Errorf("%s: in 15 idle seconds: %v", c, d)
 		}

@@ -48,6 +48,6 @@ func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
 	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
 	options.Plugins.Register(placementsPlugin, func(io.Reader) (admission.Interface, error) { return newPlacements(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin)
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin, placementsPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }
