@@ -15,15 +15,13 @@ import (
 type Content struct {
 	zone string
 	sets map[Key]RecordSet
-	// names counts the sets at each name, and those that are CNAMEs.
-	names map[string]tally
+	// names are the keys of the sets at each name.
+	names map[string][]Key
 }
-
-type tally struct{ sets, cnames int }
 
 // NewContent is a zone with sets in it.
 func NewContent(zone string, sets []RecordSet) *Content {
-	c := &Content{zone: zone, sets: make(map[Key]RecordSet, len(sets)), names: make(map[string]tally, len(sets))}
+	c := &Content{zone: zone, sets: make(map[Key]RecordSet, len(sets)), names: make(map[string][]Key, len(sets))}
 	for _, s := range sets {
 		c.put(s)
 	}
@@ -37,31 +35,29 @@ func (c *Content) Sets() []RecordSet {
 	})
 }
 
-func (c *Content) put(s RecordSet) {
-	c.drop(s.Key())
-	c.sets[s.Key()] = s
-	t := c.names[s.Name]
-	t.sets++
-	if s.Type == CNAME {
-		t.cnames++
+// At are the sets at one name.
+func (c *Content) At(name string) []RecordSet {
+	sets := make([]RecordSet, 0, len(c.names[name]))
+	for _, k := range c.names[name] {
+		sets = append(sets, c.sets[k])
 	}
-	c.names[s.Name] = t
+	return sets
+}
+
+func (c *Content) put(s RecordSet) {
+	k := s.Key()
+	if _, there := c.sets[k]; !there {
+		c.names[s.Name] = append(c.names[s.Name], k)
+	}
+	c.sets[k] = s
 }
 
 func (c *Content) drop(k Key) {
-	if _, ok := c.sets[k]; !ok {
-		return
-	}
 	delete(c.sets, k)
-	t := c.names[k.Name]
-	t.sets--
-	if k.Type == CNAME {
-		t.cnames--
-	}
-	if t.sets == 0 {
-		delete(c.names, k.Name)
+	if left := slices.DeleteFunc(c.names[k.Name], func(other Key) bool { return other == k }); len(left) > 0 {
+		c.names[k.Name] = left
 	} else {
-		c.names[k.Name] = t
+		delete(c.names, k.Name)
 	}
 }
 
@@ -157,32 +153,32 @@ func (c *Content) valid(change Change, s RecordSet) error {
 	return s.Check()
 }
 
-// exclusive checks that no CNAME will stand beside other data.
+// exclusive checks that no CNAME will stand beside other data, and no plain set beside routed ones of its type.
 func (c *Content) exclusive(before, after map[Key]RecordSet) error {
-	will := map[string]tally{}
-	at := func(name string) tally {
-		if t, ok := will[name]; ok {
-			return t
-		}
-		return c.names[name]
-	}
-	count := func(k Key, by int) {
-		t := at(k.Name)
-		t.sets += by
-		if k.Type == CNAME {
-			t.cnames += by
-		}
-		will[k.Name] = t
-	}
-	for k := range before {
-		count(k, -1)
-	}
+	will := map[string][]Key{}
 	for k := range after {
-		count(k, 1)
+		if will[k.Name] != nil {
+			continue
+		}
+		for _, now := range c.names[k.Name] {
+			if _, goes := before[now]; !goes {
+				will[k.Name] = append(will[k.Name], now)
+			}
+		}
+		for other := range after {
+			if other.Name == k.Name && !slices.Contains(will[k.Name], other) {
+				will[k.Name] = append(will[k.Name], other)
+			}
+		}
 	}
-	for name, t := range will {
-		if t.cnames > 0 && t.sets > 1 {
-			return fmt.Errorf("%s has a CNAME beside other data", name)
+	for name, keys := range will {
+		for _, k := range keys {
+			if k.Type == CNAME && len(keys) > 1 {
+				return fmt.Errorf("%s has a CNAME beside other data", name)
+			}
+			if k.SetID != "" && slices.Contains(keys, Key{Name: name, Type: k.Type}) {
+				return fmt.Errorf("%s %s has a plain set beside routed ones", name, k.Type)
+			}
 		}
 	}
 	return nil

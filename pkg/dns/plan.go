@@ -248,9 +248,13 @@ func admit(claim Claim, others []RecordSet) ([]RecordSet, string) {
 
 // keeping adds to a claim of old knowledge what is there: addresses may come, none may go.
 func keeping(wanted, ours []RecordSet) []RecordSet {
-	isCNAME := func(s RecordSet) bool { return s.Type == CNAME }
-	if len(ours) > 0 && slices.ContainsFunc(wanted, isCNAME) != slices.ContainsFunc(ours, isCNAME) {
-		return ours
+	for _, set := range ours {
+		// What cannot stand beside it, a CNAME or routing, waits for better knowledge.
+		if slices.ContainsFunc(wanted, func(w RecordSet) bool {
+			return (w.Type == CNAME) != (set.Type == CNAME) || w.Type == set.Type && (w.SetID == "") != (set.SetID == "")
+		}) {
+			return ours
+		}
 	}
 	for _, set := range ours {
 		i := slices.IndexFunc(wanted, func(w RecordSet) bool { return w.Key() == set.Key() })

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -278,35 +277,17 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
-func TestNearestAndWeighted(t *testing.T) {
-	set := func(id, provider, region string, weight uint32) RecordSet {
-		return RecordSet{SetID: id, Routing: Routing{Provider: provider, Region: region, Weight: weight}}
-	}
-	sets := []RecordSet{set("a", "aws", "west", 3), set("b", "gcp", "west", 0), set("c", "aws", "east", 1)}
-	for client, want := range map[Place]string{
-		{"aws", "west"}:   "a",
-		{"", "west"}:      "ab",
-		{"azure", "west"}: "ab",
-		{"aws", "north"}:  "ac",
-		{"gcp", ""}:       "b",
-		{"", ""}:          "abc",
-		{"azure", "moon"}: "abc",
+func TestDistance(t *testing.T) {
+	to := Routing{Provider: "aws", Region: "west"}
+	for client, want := range map[Place]int{
+		{"aws", "west"}: 0, {"gcp", "west"}: 1, {"", "west"}: 1, {"aws", "east"}: 2, {"aws", ""}: 2, {"gcp", "east"}: 3, {"", ""}: 3,
 	} {
-		got := ""
-		for _, s := range NearestTo(client, sets) {
-			got += s.SetID
-		}
-		if got != want {
-			t.Errorf("nearest to %+v: %s, want %s", client, got, want)
+		if got := Distance(client, to); got != want {
+			t.Errorf("distance of %+v: %d, want %d", client, got, want)
 		}
 	}
-	hits := map[string]int{}
-	for draw := range uint64(8) {
-		s, _ := PickWeighted(sets, draw)
-		hits[s.SetID]++
-	}
-	if !maps.Equal(hits, map[string]int{"a": 6, "c": 2}) {
-		t.Errorf("hits %v", hits)
+	if got := Distance(Place{}, Routing{}); got != 3 {
+		t.Errorf("unknown is %d from unknown, want 3", got)
 	}
 }
 

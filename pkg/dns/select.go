@@ -83,47 +83,20 @@ type Place struct {
 	Region   string `json:"region,omitempty"`
 }
 
-// NearestTo is the part of the sets nearest to a client: in its region of its cloud, else in its region, else in its cloud,
-// else all. Sets must be of policy Nearest.
-func NearestTo(client Place, sets []RecordSet) []RecordSet {
-	rank := func(s RecordSet) int {
-		region := client.Region != "" && s.Routing.Region == client.Region
-		cloud := client.Provider != "" && s.Routing.Provider == client.Provider
-		switch {
-		case region && cloud:
-			return 0
-		case region:
-			return 1
-		case cloud:
-			return 2
-		}
-		return 3
+// Distance ranks a set of policy Nearest by how far it is from a client: 0 in its region of its cloud, 1 in its region,
+// 2 in its cloud, 3 elsewhere. Those of the lowest rank answer.
+func Distance(client Place, to Routing) int {
+	region := client.Region != "" && to.Region == client.Region
+	cloud := client.Provider != "" && to.Provider == client.Provider
+	switch {
+	case region && cloud:
+		return 0
+	case region:
+		return 1
+	case cloud:
+		return 2
 	}
-	if len(sets) == 0 {
-		return nil
-	}
-	best := rank(slices.MinFunc(sets, func(a, b RecordSet) int { return cmp.Compare(rank(a), rank(b)) }))
-	return slices.DeleteFunc(slices.Clone(sets), func(s RecordSet) bool { return rank(s) != best })
-}
-
-// PickWeighted is the set that a number drawn evenly from [0, sum of weights) hits; sets without any weight count alike.
-// The sum is the second result of a call with any number.
-func PickWeighted(sets []RecordSet, draw uint64) (RecordSet, uint64) {
-	var sum uint64
-	for _, s := range sets {
-		sum += uint64(s.Routing.Weight)
-	}
-	if sum == 0 {
-		return sets[draw%uint64(len(sets))], uint64(len(sets))
-	}
-	left := draw % sum
-	for _, s := range sets {
-		if left < uint64(s.Routing.Weight) {
-			return s, sum
-		}
-		left -= uint64(s.Routing.Weight)
-	}
-	return sets[len(sets)-1], sum
+	return 3
 }
 
 // gather takes the addresses of endpoints, of one family, at most maxAddresses: one of each cluster in turn, the weightiest cluster
