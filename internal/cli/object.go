@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +16,9 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
+
+	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/plan"
 )
 
 // finder finds objects of a federation by what a user types: deployment/web, deploy web, rings.example.com/one.
@@ -90,6 +94,70 @@ func (f *finder) resource(mapping *meta.RESTMapping, namespace string) dynamic.R
 		return f.api.Resource(mapping.Resource).Namespace(namespace)
 	}
 	return f.api.Resource(mapping.Resource)
+}
+
+// objectFlags say which object of which federation a command is about.
+type objectFlags struct {
+	FederationFlags
+	namespace, output string
+}
+
+func (f *objectFlags) addFlags(cmd *cobra.Command, outputUsage string) {
+	f.FederationFlags.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the object (default: the context's)")
+	flags.StringVarP(&f.output, "output", "o", "", outputUsage)
+	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// foundObject is an object of a federation.
+type foundObject struct {
+	*unstructured.Unstructured
+	mapping    *meta.RESTMapping
+	api        dynamic.ResourceInterface
+	federation Federation
+}
+
+// find reads the object that TYPE/NAME or TYPE NAME names.
+func (f *objectFlags) find(ctx context.Context, args []string) (foundObject, error) {
+	var o foundObject
+	if err := checkOutput(f.output); err != nil {
+		return o, err
+	}
+	kind, name, err := splitObject(args)
+	if err != nil {
+		return o, err
+	}
+	if o.federation, err = FindFederation(ctx, f.FederationFlags); err != nil {
+		return o, err
+	}
+	if f.namespace == "" {
+		f.namespace = contextNamespace(o.federation)
+	}
+	finder, err := newFinder(o.federation.Config)
+	if err != nil {
+		return o, err
+	}
+	if o.mapping, err = finder.mapping(kind); err != nil {
+		return o, err
+	}
+	o.api = finder.resource(o.mapping, f.namespace)
+	o.Unstructured, err = finder.get(ctx, kind, f.namespace, name)
+	return o, err
+}
+
+// world reads the federation around the object, and the object's kind in it.
+func (o foundObject) world(ctx context.Context) (*plan.World, kind.Kind, error) {
+	w, kinds, err := readWorld(ctx, o.federation.Config)
+	if err != nil {
+		return nil, kind.Kind{}, fmt.Errorf("federation %q: %w", o.federation.Name, err)
+	}
+	k, known := kinds[o.GroupVersionKind().GroupKind()]
+	if !known {
+		return nil, k, fmt.Errorf("%s is a kind that is never federated: see docs/operating.md, \"What is federated\"", o.GetKind())
+	}
+	o.SetGroupVersionKind(k.GroupVersionKind)
+	return w, k, nil
 }
 
 // contextNamespace is the namespace of a federation's context.

@@ -3,13 +3,10 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -17,23 +14,6 @@ import (
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/plan"
 )
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got; go test ./internal/cli -update writes it anew):\n%s", path, diff)
-	}
-}
 
 func share(cluster string, replicas ...int32) plan.Share {
 	s := plan.Share{Cluster: cluster}
@@ -65,7 +45,7 @@ func TestPlanPrinted(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Code != ExitNotSurvived || !strings.Contains(err.Error(), "1 of 12 objects would not survive") {
 		t.Errorf("got %v", err)
 	}
-	golden(t, "plan.txt", out.String())
+	wantGolden(t, "plan.txt", out.String())
 
 	out.Reset()
 	err = f.printSurvivability(Streams{Out: &out}, []plan.Survival{
@@ -76,7 +56,7 @@ func TestPlanPrinted(t *testing.T) {
 	if !errors.As(err, &exit) || exit.Code != ExitNotSurvived {
 		t.Errorf("got %v", err)
 	}
-	golden(t, "survivability.txt", out.String())
+	wantGolden(t, "survivability.txt", out.String())
 
 	if err := f.printPlan(Streams{Out: &out}, planReport{Objects: 3}); err != nil {
 		t.Errorf("a plan without a problem: %v", err)
@@ -101,7 +81,7 @@ func TestReasonsPrinted(t *testing.T) {
 			{Cluster: "shire", Out: federation.ReasonNotSelected},
 		},
 	}, now)
-	golden(t, "why.txt", out.String())
+	wantGolden(t, "why.txt", out.String())
 }
 
 func TestPlanFlags(t *testing.T) {

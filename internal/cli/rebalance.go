@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,9 +23,8 @@ An object whose policy was deleted is decided by the defaults again.
 --plan shows what would move and writes nothing.`
 
 type rebalanceFlags struct {
-	FederationFlags
-	namespace, output string
-	plan              bool
+	objectFlags
+	plan bool
 }
 
 func newRebalance(s Streams) *cobra.Command {
@@ -38,64 +38,39 @@ func newRebalance(s Streams) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runRebalance(cmd.Context(), f, args, s) },
 	}
-	f.addFlags(cmd)
-	flags := cmd.Flags()
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the object (default: the context's)")
-	flags.BoolVar(&f.plan, "plan", false, "show what would move, write nothing")
-	flags.StringVarP(&f.output, "output", "o", "", "with --plan: json or yaml")
-	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	f.addFlags(cmd, "with --plan: json or yaml")
+	cmd.Flags().BoolVar(&f.plan, "plan", false, "show what would move, write nothing")
 	return cmd
 }
 
 func runRebalance(ctx context.Context, f *rebalanceFlags, args []string, s Streams) error {
-	if err := checkOutput(f.output); err != nil {
-		return err
-	}
 	if f.output != "" && !f.plan {
-		return &ExitError{ExitUsage, fmt.Errorf("--output goes with --plan")}
+		return &ExitError{ExitUsage, errors.New("--output goes with --plan")}
 	}
-	kind, name, err := splitObject(args)
-	if err != nil {
-		return err
-	}
-	found, err := FindFederation(ctx, f.FederationFlags)
-	if err != nil {
-		return err
-	}
-	if f.namespace == "" {
-		f.namespace = contextNamespace(found)
-	}
-	api, err := newFinder(found.Config)
-	if err != nil {
-		return err
-	}
-	obj, err := api.get(ctx, kind, f.namespace, name)
+	obj, err := f.find(ctx, args)
 	if err != nil {
 		return err
 	}
 	request := time.Now().UTC().Format(time.RFC3339Nano)
-	if !f.plan {
-		mapping, err := api.mapping(kind)
-		if err != nil {
-			return err
-		}
-		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{federation.AnnotationRebalance: request}}})
-		if err != nil {
-			return err
-		}
-		if _, err := api.resource(mapping, f.namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubefed-cli"}); err != nil {
-			return fmt.Errorf("asking for %s %q to be rebalanced: %w", mapping.Resource.Resource, name, err)
-		}
-		_, err = fmt.Fprintf(s.Out, "%s/%s rebalance requested: kubefed why %s/%s shows how it goes\n", mapping.Resource.Resource, name, mapping.Resource.Resource, name)
+	if f.plan {
+		return planRebalance(ctx, f, obj, request, s)
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{federation.AnnotationRebalance: request}}})
+	if err != nil {
 		return err
 	}
-	before, kinds, err := readWorld(ctx, found.Config)
-	if err != nil {
-		return fmt.Errorf("federation %q: %w", found.Name, err)
+	named := obj.mapping.Resource.Resource + "/" + obj.GetName()
+	if _, err := obj.api.Patch(ctx, obj.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "kubefed-cli"}); err != nil {
+		return fmt.Errorf("asking for %s to be rebalanced: %w", named, err)
 	}
-	k, known := kinds[obj.GroupVersionKind().GroupKind()]
-	if !known {
-		return fmt.Errorf("%s is a kind that is never federated: see docs/operating.md, \"What is federated\"", obj.GetKind())
+	_, err = fmt.Fprintf(s.Out, "%s rebalance requested: kubefed why %s shows how it goes\n", named, named)
+	return err
+}
+
+func planRebalance(ctx context.Context, f *rebalanceFlags, obj foundObject, request string, s Streams) error {
+	before, k, err := obj.world(ctx)
+	if err != nil {
+		return err
 	}
 	annotations := obj.GetAnnotations()
 	if annotations == nil {
@@ -103,9 +78,8 @@ func runRebalance(ctx context.Context, f *rebalanceFlags, args []string, s Strea
 	}
 	annotations[federation.AnnotationRebalance] = request
 	obj.SetAnnotations(annotations)
-	obj.SetGroupVersionKind(k.GroupVersionKind)
 	after := before.Clone()
-	after.Add(k, obj)
+	after.Add(k, obj.Unstructured)
 	show := &planFlags{output: f.output}
 	return show.printPlan(s, planReport{Objects: len(after.Objects), Changes: plan.Compare(before, after, after.Settle(), false)})
 }

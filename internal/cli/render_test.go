@@ -109,8 +109,8 @@ func TestRenderTargets(t *testing.T) {
 
 func TestRenderWrongCommandLines(t *testing.T) {
 	for line, want := range map[string]string{
-		"render":                                                "TYPE/NAME",
-		"render deployment/web":                                 "--cluster",
+		"render":                "TYPE/NAME",
+		"render deployment/web": "--cluster",
 		"render deployment/web --cluster=a --all-clusters":      "--cluster",
 		"render deployment/web -f web.yaml --cluster=a":         "--filename",
 		"render deployment/web --cluster=gondor --output=wide":  "--output=wide: use json or yaml",

@@ -22,8 +22,8 @@ production answers.
 For objects without replicas the columns HAS to GETS are empty.`
 
 type whyFlags struct {
-	FederationFlags
-	namespace, cluster, output string
+	objectFlags
+	cluster string
 }
 
 func newWhy(s Streams) *cobra.Command {
@@ -37,12 +37,8 @@ func newWhy(s Streams) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runWhy(cmd.Context(), f, args, s) },
 	}
-	f.addFlags(cmd)
-	flags := cmd.Flags()
-	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of the object (default: the context's)")
-	flags.StringVar(&f.cluster, "cluster", "", "this cluster alone")
-	flags.StringVarP(&f.output, "output", "o", "", "json or yaml")
-	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	f.addFlags(cmd, "json or yaml")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "this cluster alone")
 	completeFlag(cmd, "cluster", func(cmd *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 		return completeClusters(cmd, nil, toComplete)
 	})
@@ -50,37 +46,15 @@ func newWhy(s Streams) *cobra.Command {
 }
 
 func runWhy(ctx context.Context, f *whyFlags, args []string, s Streams) error {
-	if err := checkOutput(f.output); err != nil {
-		return err
-	}
-	kind, name, err := splitObject(args)
+	obj, err := f.find(ctx, args)
 	if err != nil {
 		return err
 	}
-	found, err := FindFederation(ctx, f.FederationFlags)
+	w, k, err := obj.world(ctx)
 	if err != nil {
 		return err
 	}
-	if f.namespace == "" {
-		f.namespace = contextNamespace(found)
-	}
-	api, err := newFinder(found.Config)
-	if err != nil {
-		return err
-	}
-	obj, err := api.get(ctx, kind, f.namespace, name)
-	if err != nil {
-		return err
-	}
-	w, kinds, err := readWorld(ctx, found.Config)
-	if err != nil {
-		return fmt.Errorf("federation %q: %w", found.Name, err)
-	}
-	k, known := kinds[obj.GroupVersionKind().GroupKind()]
-	if !known {
-		return fmt.Errorf("%s is a kind that is never federated: see docs/operating.md, \"What is federated\"", obj.GetKind())
-	}
-	r, err := w.Why(plan.KeyOf(k, obj))
+	r, err := w.Why(plan.KeyOf(k, obj.Unstructured))
 	if err != nil {
 		return err
 	}
