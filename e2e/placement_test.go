@@ -241,3 +241,22 @@ func TestPlanGates(t *testing.T) {
 	refused(t, []string{"kubefed", "why", "deployment/none", "-n", ns}, "not found in namespace")
 	refused(t, []string{"kubefed", "plan"}, "say what would happen")
 }
+
+// TestFederationV1Annotations: they mean what they meant.
+func TestFederationV1Annotations(t *testing.T) {
+	ns := namespace(t, "v1")
+	web := strings.Replace(fleet("Deployment", 6, ""), "metadata: {name: web}", `metadata:
+  name: web
+  annotations:
+    federation.kubernetes.io/deployment-preferences: '{"rebalance": true, "clusters": {"gondor": {"weight": 2}, "rohan": {"weight": 1}}}'`, 1)
+	apply(t, federationName, into(ns, web))
+	placedAs(t, ns, "Deployment", "gondor 4, rohan 2", 40*time.Second)
+	d, _ := get(t, federationName, "placementdecision", "web.deployments.apps", "-n", ns)
+	if kind := text(d, "spec", "policy", "kind"); kind != "Annotations" {
+		t.Errorf("the decision names policy %q", kind)
+	}
+	kubectl(t, "annotate", "deployment/web", "-n", ns, "--overwrite", `federation.kubernetes.io/deployment-preferences={"rebalance": true, "clusters": {"*": {"weight": 1}}}`)
+	placedAs(t, ns, "Deployment", "gondor 2, rohan 2, shire 2", 60*time.Second)
+	refused(t, []string{"kubectl", "annotate", "deployment/web", "-n", ns, "--overwrite", "federation.kubernetes.io/deployment-preferences=evenly"},
+		"federation.kubernetes.io/deployment-preferences")
+}
