@@ -115,6 +115,15 @@ func lastKnown(ready int32) map[string]any {
 	return map[string]any{"replicas": n, "readyReplicas": n, "availableReplicas": n, "updatedReplicas": n, "currentReplicas": n}
 }
 
+// readyReplicas is what a copy reports. A custom resource that tells nothing of it is taken at its word: otherwise
+// replicas that move would be waited for in vain.
+func readyReplicas(in reading, c *Copy) int32 {
+	if _, tells := c.Status["readyReplicas"]; in.kind.Custom && !tells {
+		return int32(c.Replicas)
+	}
+	return int32(number(c.Status, "readyReplicas") + number(c.Status, "ready"))
+}
+
 // stateOf is a cluster's entry in the decision's status; nil drops it. known is false where nothing new can be said.
 func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool) {
 	if !e.joined {
@@ -140,7 +149,7 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 	if in.kind.Replicas != nil && e.placed {
 		switch {
 		case e.seen.copy != nil:
-			ready := int32(number(e.seen.copy.Status, "readyReplicas") + number(e.seen.copy.Status, "ready"))
+			ready := readyReplicas(in, e.seen.copy)
 			s.ReadyReplicas = &ready
 		case e.recorded != nil:
 			s.ReadyReplicas = e.recorded.ReadyReplicas

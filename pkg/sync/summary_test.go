@@ -220,3 +220,26 @@ func TestPlacedCondition(t *testing.T) {
 		})
 	}
 }
+
+// TestReadyReplicas: a custom resource that tells nothing of readiness is taken at its word.
+func TestReadyReplicas(t *testing.T) {
+	custom := reading{kind: kind.Kind{Custom: true}}
+	for _, test := range []struct {
+		name   string
+		in     reading
+		status map[string]any
+		want   int32
+	}{
+		{"a Deployment", deploymentReading(nil), map[string]any{"readyReplicas": int64(2)}, 2},
+		{"a Deployment that tells nothing yet", deploymentReading(nil), nil, 0},
+		{"a Job", reading{kind: kind.Kind{Rule: kind.RuleOf(jobs)}}, map[string]any{"ready": int64(1)}, 1},
+		{"a custom resource that tells", custom, map[string]any{"readyReplicas": int64(1)}, 1},
+		{"a custom resource that tells something else", custom, map[string]any{"phase": "Running"}, 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := readyReplicas(test.in, &Copy{Replicas: 3, Status: test.status}); got != test.want {
+				t.Errorf("got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
