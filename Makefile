@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo bench images cross lint generate verify clean
+.PHONY: help build test race e2e demo bench dns-interop images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -34,6 +34,12 @@ race: build ## Unit tests of what does not link Kubernetes, with the race detect
 
 e2e: build ## Stories on real local clusters
 	$(GO) test -count=1 -timeout 40m ./e2e
+
+DNS_TOOLS = bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd
+dns-interop: ## The embedded DNS server with BIND, Knot and NSD as secondaries, and dig, kdig and delv as clients
+	@PATH="$$PATH:/usr/sbin"; for p in dig delv kdig named named-checkzone knotd nsd; do \
+	  command -v $$p >/dev/null || { apt-get update -qq && apt-get install -y -qq $(DNS_TOOLS) || { echo "install $(DNS_TOOLS), as packages of Debian"; exit 1; }; }; done
+	$(GO) test -count=1 -timeout 10m -v ./e2e/dns
 
 demo: build ## The story of the README, on local clusters, with real output
 	$(GO) run ./e2e/demo

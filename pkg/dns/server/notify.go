@@ -42,7 +42,7 @@ func (n *notifier) run(ctx context.Context, s *Server) {
 			return
 		case <-n.wake:
 		}
-		for try := range notifyTries {
+		for try := 0; try < notifyTries; try++ {
 			m := new(miekg.Msg).SetNotify(n.zone.config.Name)
 			_, err := s.exchange(ctx, m, n.secondary)
 			if err == nil {
@@ -53,6 +53,8 @@ func (n *notifier) run(ctx context.Context, s *Server) {
 			case <-ctx.Done():
 				return
 			case <-time.After(time.Second << try):
+			case <-n.wake: // Another change: begin again.
+				try = -1
 			}
 		}
 	}

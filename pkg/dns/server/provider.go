@@ -144,7 +144,7 @@ func (s *Server) Await(ctx context.Context, zone string, r dns.Receipt) error {
 		return &dns.Error{Kind: dns.Invalid, Subject: zone, Err: err}
 	}
 	for _, secondary := range p.config.Secondaries {
-		for pause := 20 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		for pause := 20 * time.Millisecond; ; pause = min(2*pause, 250*time.Millisecond) {
 			serial, err := s.serialAt(ctx, zone, secondary)
 			if err == nil && int32(serial-uint32(version)) >= 0 {
 				break

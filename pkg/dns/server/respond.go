@@ -3,24 +3,29 @@ package server
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"time"
 )
 
 // respond answers a packet. It appends the answer to out, which must be empty, and returns it; nil means no answer. It does not
 // allocate for plain questions. It may be called concurrently.
 func (s *Server) respond(out, msg []byte, client netip.Addr, stream bool) []byte {
-	var q query
+	q := queries.Get().(*query)
+	defer queries.Put(q)
 	switch q.parse(msg) {
 	case drop:
 		return nil
 	case formErr:
-		return plain(out, &q, rcodeFormErr)
+		return plain(out, q, rcodeFormErr)
 	}
 	if q.signed {
 		return s.respondSigned(out, msg, client, stream)
 	}
-	return s.respondTo(out, &q, client, stream)
+	return s.respondTo(out, q, client, stream)
 }
+
+// queries are used again and again. No answer refers to one.
+var queries = sync.Pool{New: func() any { return new(query) }}
 
 // respondTo answers a query, whoever signed it.
 func (s *Server) respondTo(out []byte, q *query, client netip.Addr, stream bool) []byte {
