@@ -44,7 +44,7 @@ func bound(q *question, candidates []candidate) {
 			c.room = min(c.room, c.full)
 		}
 		if q.capacityCounts() {
-			if c.fits = fits(&q.Object, c.Cluster); c.fits >= 0 {
+			if c.fits = q.fits(c); c.fits >= 0 {
 				c.room = min(c.room, c.share+c.fits)
 			}
 		}

@@ -9,33 +9,107 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// fits is how many more replicas of an object fit into what is free in a cluster: on every node as many as its scarcest
-// resource allows, less what was placed a moment ago. It is -1 where that is unknown.
-func fits(o *Object, c *Cluster) int64 {
-	if c.Free == nil || len(o.Request) == 0 {
+// amounts are a list of resources as whole numbers: milli-CPUs, octets, pods.
+type amounts struct {
+	cpu, memory, pods int64
+	others            corev1.ResourceList // nil for none
+}
+
+func amountsOf(list corev1.ResourceList) (a amounts) {
+	for name, q := range list {
+		switch name {
+		case corev1.ResourceCPU:
+			a.cpu = q.MilliValue()
+		case corev1.ResourceMemory:
+			a.memory = q.Value()
+		case corev1.ResourcePods:
+			a.pods = q.Value()
+		default:
+			if a.others == nil {
+				a.others = corev1.ResourceList{}
+			}
+			a.others[name] = q
+		}
+	}
+	return a
+}
+
+// per is how often a request is in the amounts: by the scarcest resource.
+func (a *amounts) per(request *amounts) int64 {
+	times := noLimit
+	if request.cpu > 0 {
+		times = min(times, a.cpu/request.cpu)
+	}
+	if request.memory > 0 {
+		times = min(times, a.memory/request.memory)
+	}
+	if request.pods > 0 {
+		times = min(times, a.pods/request.pods)
+	}
+	for name, q := range request.others {
+		if need := q.Value(); need > 0 {
+			has := a.others[name]
+			times = min(times, has.Value()/need)
+		}
+	}
+	return max(times, 0)
+}
+
+// nodes are so many nodes on each of which so much is free.
+type nodes struct {
+	count int64
+	amounts
+}
+
+// nodesOf reads what is free in a cluster, nil where that is unknown.
+func nodesOf(c *Cluster) []nodes {
+	if c.Free == nil {
+		return nil
+	}
+	list := make([]nodes, len(c.Free))
+	for i := range c.Free {
+		list[i] = nodes{int64(c.Free[i].Nodes), amountsOf(c.Free[i].Free)}
+	}
+	return list
+}
+
+// fits is how many more replicas of the object fit into what is free in a cluster, less what was placed a moment ago. It
+// is -1 where that is unknown.
+func (q *question) fits(c *candidate) int64 {
+	if c.Free == nil || len(q.Object.Request) == 0 {
 		return -1
 	}
+	free := []nodes(nil)
+	if q.scope != nil {
+		free = q.scope.free[c.at]
+	} else {
+		free = nodesOf(c.Cluster)
+	}
+	if q.request == nil {
+		request := amountsOf(q.Object.Request)
+		q.request = &request
+	}
 	count := int64(0)
-	for i := range c.Free {
-		group := &c.Free[i]
-		perNode := noLimit
-		for name, request := range o.Request {
+	for i := range free {
+		count += free[i].per(q.request) * free[i].count
+	}
+	if len(c.Reserved) > 0 {
+		count -= q.reserved(c)
+	}
+	return min(max(count, 0), noLimit)
+}
+
+// reserved is how many replicas what was placed a moment ago is worth. On which nodes is not known: it costs as many as
+// its scarcest resource.
+func (q *question) reserved(c *candidate) (most int64) {
+	for name, request := range q.Object.Request {
+		if taken, some := c.Reserved[name]; some {
 			if need := amount(name, request); need > 0 {
-				perNode = min(perNode, amount(name, group.Free[name])/need)
-			}
-		}
-		count += max(perNode, 0) * int64(group.Nodes)
-	}
-	// What is reserved is not known by node: it costs as many replicas as its scarcest resource is worth.
-	reserved := int64(0)
-	for name, request := range o.Request {
-		if need := amount(name, request); need > 0 {
-			if taken, some := c.Reserved[name]; some {
-				reserved = max(reserved, (amount(name, taken)+need-1)/need)
+				most = max(most, (amount(name, taken)+need-1)/need)
 			}
 		}
 	}
-	return min(max(count-reserved, 0), noLimit)
+	return most
 }
 
 // amount is a quantity as a whole number: milli-CPUs, octets, and the like.
@@ -51,11 +125,23 @@ func priceOf(o *Object, p *federation.Price) (float64, bool) {
 	if p == nil || len(o.Request) == 0 {
 		return 0, false
 	}
+	return rateOf(p).of(o.Request[corev1.ResourceCPU], o.Request[corev1.ResourceMemory]), true
+}
+
+// rate is a Price as numbers.
+type rate struct{ cpuHour, gibHour float64 }
+
+func rateOf(p *federation.Price) rate {
+	if p == nil {
+		return rate{}
+	}
+	return rate{p.CPUHour.AsApproximateFloat64(), p.GiBHour.AsApproximateFloat64()}
+}
+
+// of is what so much costs in an hour, rounded, so that floating point decides nothing.
+func (r rate) of(cpu, memory resource.Quantity) float64 {
 	const gib = 1 << 30
-	cpu, memory := o.Request[corev1.ResourceCPU], o.Request[corev1.ResourceMemory]
-	price := float64(cpu.MilliValue())/1000*p.CPUHour.AsApproximateFloat64() + float64(memory.Value())/gib*p.GiBHour.AsApproximateFloat64()
-	// Rounded, so that the order of additions decides nothing.
-	return math.Round(price*1e9) / 1e9, true
+	return math.Round((float64(cpu.MilliValue())/1000*r.cpuHour+float64(memory.Value())/gib*r.gibHour)*1e9) / 1e9
 }
 
 // currencyOf is the currency in which most candidates have a price; prices in others are not compared with it.

@@ -35,7 +35,12 @@ func deal(list []*candidate, n int64) int64 {
 		for end < len(list) && list[end].tier == list[0].tier {
 			end++
 		}
-		n = raise(list[:end], n)
+		if c := list[0]; end == 1 { // nobody to share with
+			more := min(n, c.limit-c.replicas)
+			c.replicas, n = c.replicas+more, n-more
+		} else {
+			n = raise(list[:end], n)
+		}
 		list = list[end:]
 	}
 	return n
@@ -83,11 +88,14 @@ func flood(list []*candidate, n int64) int64 {
 		return min(max(int64(min((level*float64(c.pull)+1)/2, float64(noLimit))), c.replicas), c.limit)
 	}
 	low, high := 0.0, 0.0
+	sum, pulls := n, int64(0)
 	for _, c := range list {
 		high = max(high, float64(2*min(c.replicas+n, c.limit)+1)/float64(c.pull))
+		sum, pulls = sum+c.replicas, pulls+c.pull
 	}
+	level := (2*float64(sum) - float64(len(list))) / float64(pulls) // exact where no limit and no head start counts
 	for range 40 {
-		level, given := (low+high)/2, int64(0)
+		given := int64(0)
 		for _, c := range list {
 			given += raised(c, level) - c.replicas
 		}
@@ -95,10 +103,11 @@ func flood(list []*candidate, n int64) int64 {
 			high = level
 		} else {
 			low = level
-			if n-given <= int64(len(list))/4 {
+			if n-given <= int64(len(list)) {
 				break
 			}
 		}
+		level = (low + high) / 2
 	}
 	low *= 1 - 1e-12 // so that rounding gives nothing that has its turn later
 	given := int64(0)
@@ -206,7 +215,7 @@ func ebb(list []*candidate, n int64) int64 {
 			low = level
 		} else {
 			high = level
-			if n-taken <= int64(len(list))/4 {
+			if n-taken <= int64(len(list)) {
 				break
 			}
 		}

@@ -62,8 +62,10 @@ type question struct {
 	// total are the replicas to divide.
 	total  int64
 	spread *spread
-	full   []federation.FullCluster
-	v1     *preferences
+	// request is what one replica requests, read when it is asked for.
+	request *amounts
+	full    []federation.FullCluster
+	v1      *preferences
 	// wanted and leaving are the clusters in which users of the object are to be, and those that they are leaving.
 	wanted, leaving map[string]bool
 	also            bool // the object is somewhere only because of its users

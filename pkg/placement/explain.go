@@ -29,7 +29,7 @@ func explain(q *question, candidates []candidate, excluded []exclusion) []Candid
 				one.Max = ptr.To(int32(c.max))
 			}
 			if c.fits < 0 {
-				c.fits = fits(&q.Object, c.Cluster)
+				c.fits = q.fits(c)
 			}
 			if c.fits >= 0 {
 				one.Fits = ptr.To(int32(min(c.fits, 1<<31-1)))

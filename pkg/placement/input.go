@@ -17,8 +17,8 @@ type Input struct {
 	Object Object
 	// Policy is the policy in force, nil where none selects the object.
 	Policy *policy.Propagation
-	// Scope is what Policy says of each of Clusters, where the caller keeps it (Scopes); Place works it out where it is nil
-	// or of another policy or list.
+	// Scope is what Policy says of each of Clusters, where the caller keeps it (Scopes). Its clusters must be these, but
+	// for Reserved. Place works it out where it is nil or of another policy.
 	Scope *Scope
 	// Clusters are all Clusters of the federation, in any order.
 	Clusters []Cluster

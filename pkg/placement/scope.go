@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"sync"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -15,6 +16,10 @@ type Scope struct {
 	// domains has one row for each spread constraint: the domain of each cluster, -1 where it has none.
 	domains [][]int32
 	names   [][]string // of the domains
+	// free is what is free in each cluster, as numbers.
+	free [][]nodes
+	// rates are the clusters' prices, as numbers.
+	rates []rate
 }
 
 // mark is what a policy says of one cluster: indexes, -1 for none.
@@ -22,7 +27,7 @@ type mark struct{ group, rule int32 }
 
 // ScopeOf works out a Scope for clusters sorted by name, which must not change afterwards.
 func ScopeOf(p *policy.Propagation, clusters []Cluster) *Scope {
-	s := &Scope{policy: p, clusters: clusters, marks: make([]mark, len(clusters))}
+	s := &Scope{policy: p, clusters: clusters, marks: make([]mark, len(clusters)), free: make([][]nodes, len(clusters)), rates: make([]rate, len(clusters))}
 	rule := p.Rule
 	for i := range clusters {
 		m := mark{-1, -1}
@@ -44,6 +49,7 @@ func ScopeOf(p *policy.Propagation, clusters []Cluster) *Scope {
 			}
 		}
 		s.marks[i] = m
+		s.free[i], s.rates[i] = nodesOf(&clusters[i]), rateOf(clusters[i].Price)
 	}
 	for k := range rule.TopologySpreadConstraints {
 		row, names := domainsOf(rule.TopologySpreadConstraints[k].TopologyKey, clusters)
@@ -52,9 +58,9 @@ func ScopeOf(p *policy.Propagation, clusters []Cluster) *Scope {
 	return s
 }
 
-// of returns the scope where it is one of this policy and these clusters, else a new one.
+// of returns the scope where it is one of this policy and of clusters of these names, else a new one.
 func (s *Scope) of(p *policy.Propagation, clusters []Cluster) *Scope {
-	if s != nil && s.policy == p && len(s.clusters) == len(clusters) && (len(clusters) == 0 || &s.clusters[0] == &clusters[0]) {
+	if s != nil && s.policy == p && slices.EqualFunc(s.clusters, clusters, func(a, b Cluster) bool { return a.Name == b.Name }) {
 		return s
 	}
 	return ScopeOf(p, clusters)

@@ -120,7 +120,7 @@ func (k *constraint) choose(q *question, candidates []candidate) []bool {
 			o.usable++
 			free := noLimit
 			if q.capacityCounts() {
-				if n := fits(&q.Object, c.Cluster); n >= 0 {
+				if n := q.fits(c); n >= 0 {
 					free = n
 				}
 			}
@@ -331,25 +331,29 @@ func (s *spread) deal(list []*candidate, n int64, softly bool) int64 {
 }
 
 func (s *spread) cells(list []*candidate) []*cell {
-	type place struct {
-		tier int64
-		at   string
-	}
-	cells := map[place]*cell{}
+	// A path of numbers: the tier, then the domain of each constraint; each pair of what was so far and the next has one.
+	type fork struct{ from, next int64 }
+	paths := map[fork]int64{}
 	var order []*cell
-	key := make([]byte, 0, 4*len(s.constraints))
+	of := map[int64]*cell{}
 	for _, c := range list {
-		key = key[:0]
+		at := c.tier
 		for i := range s.constraints {
-			d := s.constraints[i].domain(c)
-			key = append(key, byte(d), byte(d>>8), byte(d>>16), byte(d>>24))
+			f := fork{at, int64(s.constraints[i].domain(c))<<8 | int64(i)}
+			to, known := paths[f]
+			if !known {
+				to = int64(len(paths)) << 32
+				paths[f] = to
+			}
+			at = to
 		}
-		at := place{c.tier, string(key)}
-		if cells[at] == nil {
-			cells[at] = &cell{heapOf[*candidate]{before: isNext}}
-			order = append(order, cells[at])
+		x := of[at]
+		if x == nil {
+			x = &cell{heapOf[*candidate]{before: isNext}}
+			of[at] = x
+			order = append(order, x)
 		}
-		cells[at].items = append(cells[at].items, c)
+		x.items = append(x.items, c)
 	}
 	for _, x := range order {
 		x.init()

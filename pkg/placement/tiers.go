@@ -5,6 +5,8 @@ import (
 	"math/bits"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
@@ -61,16 +63,17 @@ func pullByCapacity(candidates []candidate) {
 // tierByPrice puts clusters at the same price into one tier, the cheapest first, those whose price is not known or in
 // another currency last.
 func tierByPrice(q *question, candidates []candidate) {
-	currency := currencyOf(candidates)
+	if len(q.Object.Request) == 0 { // nothing is known of what a replica costs
+		return
+	}
+	currency, cpu, memory := currencyOf(candidates), q.Object.Request[corev1.ResourceCPU], q.Object.Request[corev1.ResourceMemory]
 	prices := make([]float64, len(candidates))
 	known := make([]float64, 0, len(candidates))
 	for i := range candidates {
 		prices[i] = -1
 		if p := candidates[i].Price; p != nil && p.Currency == currency {
-			if price, ok := priceOf(&q.Object, p); ok {
-				prices[i] = price
-				known = append(known, price)
-			}
+			prices[i] = q.scope.rates[candidates[i].at].of(cpu, memory)
+			known = append(known, prices[i])
 		}
 	}
 	slices.Sort(known)
@@ -99,7 +102,17 @@ func tierPacked(q *question, candidates []candidate) {
 		return c.room
 	}
 	slices.SortFunc(order, func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(b.replicas, a.replicas), cmp.Compare(known(b), known(a)), cmp.Compare(b.share, a.share), inRank(a, b))
+		switch {
+		case a.tier != b.tier:
+			return cmp.Compare(a.tier, b.tier)
+		case a.replicas != b.replicas:
+			return cmp.Compare(b.replicas, a.replicas)
+		case known(a) != known(b):
+			return cmp.Compare(known(b), known(a))
+		case a.share != b.share:
+			return cmp.Compare(b.share, a.share)
+		}
+		return inRank(a, b)
 	})
 	left := q.total
 	for i, c := range order {
