@@ -26,7 +26,7 @@ func bound(q *question, candidates []candidate) {
 			c.weight = int64(ptr.Deref(rule.Weight, 1))
 			c.least = int64(ptr.Deref(rule.MinReplicas, 0))
 			if rule.MaxReplicas != nil {
-				c.max = int64(*rule.MaxReplicas)
+				c.max, c.bounded = int64(*rule.MaxReplicas), true
 			}
 		}
 		if q.Object.Ordered {
@@ -48,6 +48,7 @@ func bound(q *question, candidates []candidate) {
 				c.room = min(c.room, c.share+c.fits)
 			}
 		}
+		c.bounded = c.bounded || c.fits >= 0 || c.full >= 0
 		c.least = min(c.least, c.room)
 	}
 }

@@ -52,6 +52,7 @@ type Controller struct {
 	events     events.EventRecorder
 	roster     roster
 	policies   policies
+	scopes     Scopes
 	ledger     ledger
 	written    written
 	changes    inlet
@@ -208,6 +209,7 @@ func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.U
 		return in, err
 	}
 	in.Policy = all.inForce(k, obj)
+	in.Scope = c.scopes.Of(in.Policy, in.Clusters)
 	if kind.Dependency(k.GroupKind()) {
 		in.Object.Use, err = c.useOf(ctx, k, obj)
 	}

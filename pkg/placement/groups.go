@@ -50,12 +50,18 @@ func goBack(q *question, candidates []candidate) {
 		before := sharesOf(candidates)
 		drain(list, n)
 		q.count(candidates)
-		left := q.deal(candidates, n, func(c *candidate) int64 {
-			if c.group >= g || !q.well(c) {
+		list = takers(candidates, func(c *candidate) int64 {
+			if c.group >= g || !c.usable() || !q.well(c) {
 				return c.replicas
 			}
 			return c.room
 		})
+		left := n
+		if q.spread == nil {
+			left = deal(list, n)
+		} else { // nothing goes back against a constraint, be it a soft one
+			left = q.spread.deal(list, n, true)
+		}
 		// What finds no place after all stays where it is.
 		stay(q, candidates, left, func(c *candidate) int64 {
 			if c.group != g {

@@ -117,7 +117,10 @@ func allReady(d *Decision) []Copy {
 }
 
 // settled asks until the answer stays, all replicas being ready each time.
-func settled(t testing.TB, in Input) (Decision, int) {
+func settled(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, in Input) (Decision, int) {
 	t.Helper()
 	for step := range 200 {
 		d := Place(in).Decision

@@ -263,3 +263,85 @@ func shareOf(d Decision, cluster string) int32 {
 	}
 	return 0
 }
+
+// TestSpreadHolds: what is placed anew keeps maxSkew and maxDomains, and every replica is placed where no wall is.
+func TestSpreadHolds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		clusters := in(ready("a", "b", "c", "d", "e", "f"), "x", "x", "x", "y", "y", "z")[:rapid.IntRange(1, 6).Draw(t, "clusters")]
+		regions, single := rapid.Int32Range(1, 3).Draw(t, "skew of regions"), rapid.Int32Range(0, 3).Draw(t, "skew of clusters")
+		most := rapid.Int32Range(0, 3).Draw(t, "most regions")
+		constraints := []federation.TopologySpreadConstraint{spreadOver("region", regions, 0, most)}
+		if single > 0 {
+			constraints = append(constraints, spreadOver("cluster", single, 0, 0))
+		}
+		o := web(rapid.Int32Range(0, 40).Draw(t, "replicas"))
+		d := decide(Input{Object: o, Policy: by(federation.Propagation{TopologySpreadConstraints: constraints}), Clusters: clusters, Now: noon})
+		count := map[string]int32{}
+		for _, c := range clusters {
+			count[c.Region] += 0
+			if n := shareOf(d, c.Name); n > 0 {
+				count[c.Region] += n
+			}
+		}
+		used, low, high := int32(0), int32(1<<30), int32(0)
+		for _, n := range count {
+			if n > 0 {
+				used++
+			}
+			if n > 0 || most == 0 {
+				low, high = min(low, n), max(high, n)
+			}
+		}
+		if most > 0 && used > most || high-low > regions {
+			t.Fatalf("%d of %v, skew %d: %v %d unplaced", *o.Replicas, count, regions, show(d), d.Unplaced)
+		}
+		if single == 0 && d.Unplaced > 0 {
+			t.Fatalf("%d unplaced: %v", d.Unplaced, show(d))
+		}
+	})
+}
+
+// TestFewestMoves compares what moves with the least that any division within the bounds would move.
+func TestFewestMoves(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		clusters := ready("a", "b", "c")
+		var current []string
+		var division federation.ReplicaDivision
+		bounds, shares := [3][2]int32{}, [3]int32{}
+		for i, c := range clusters {
+			least := rapid.Int32Range(0, 2).Draw(t, "min")
+			most := least + rapid.Int32Range(0, 5).Draw(t, "max")
+			bounds[i], shares[i] = [2]int32{least, most}, rapid.Int32Range(0, 5).Draw(t, "share")
+			division.Clusters = append(division.Clusters, federation.ReplicaRule{ClusterSelector: names(c.Name),
+				Weight: ptr.To(rapid.Int32Range(1, 4).Draw(t, "weight")), MinReplicas: &least, MaxReplicas: &most})
+			current = append(current, fmt.Sprintf("%s:%d", c.Name, shares[i]))
+		}
+		o := web(rapid.Int32Range(0, 12).Draw(t, "replicas"))
+		best := int32(1 << 30)
+		var to [3]int32
+		for to[0] = bounds[0][0]; to[0] <= bounds[0][1]; to[0]++ {
+			for to[1] = bounds[1][0]; to[1] <= bounds[1][1]; to[1]++ {
+				if to[2] = *o.Replicas - to[0] - to[1]; to[2] >= bounds[2][0] && to[2] <= bounds[2][1] {
+					best = min(best, movesBetween(shares, to))
+				}
+			}
+		}
+		if best == 1<<30 {
+			return // no division keeps the bounds
+		}
+		d, _ := settled(t, Input{Object: o, Policy: by(federation.Propagation{ReplicaDivision: &division}), Clusters: clusters, Current: decided(o, current...), Now: noon})
+		for i, c := range clusters {
+			to[i] = shareOf(d, c.Name)
+		}
+		if got := movesBetween(shares, to); got != best {
+			t.Fatalf("%v -> %v moves %d, %d would do; bounds %v", shares, show(d), got, best, bounds)
+		}
+	})
+}
+
+func movesBetween(from, to [3]int32) (moves int32) {
+	for i := range from {
+		moves += max(from[i]-to[i], to[i]-from[i])
+	}
+	return moves
+}

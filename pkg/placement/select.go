@@ -37,6 +37,7 @@ type candidate struct {
 	// least and max replicas by the policy. most is max with all else that is a wall, room how many the cluster can take
 	// by what is known of its capacity, at most most.
 	least, max, most, room int64
+	bounded                bool // something is known of its room
 	// weight by the policy; pull by the strategy.
 	weight, pull int64
 	// fits is how many more replicas fit into what is free, -1 for unknown.

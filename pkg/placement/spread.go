@@ -451,7 +451,7 @@ func (s *spread) spares(c *candidate) (spare int) {
 			spare -= 8
 		}
 		if k.skew > 0 {
-			if k.fullest-(k.count[d]-1) > k.skew {
+			if c.usable() && c.pull > 0 && k.fullest-(k.count[d]-1) > k.skew {
 				spare--
 			} else if k.fullest-k.floor > k.skew && k.count[d] == k.fullest {
 				spare++

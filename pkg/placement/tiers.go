@@ -96,7 +96,7 @@ func tierPacked(q *question, candidates []candidate) {
 		order[i] = &candidates[i]
 	}
 	known := func(c *candidate) int64 {
-		if c.room >= noLimit {
+		if !c.bounded {
 			return -1
 		}
 		return c.room
@@ -120,6 +120,9 @@ func tierPacked(q *question, candidates []candidate) {
 			j := i
 			for j+1 < len(order) && order[j+1].tier == c.tier && order[j+1].replicas == 0 && known(order[j+1]) >= left {
 				j++
+			}
+			for j > i && known(order[j-1]) == known(order[j]) { // of equals the one that has most already
+				j--
 			}
 			best := order[j]
 			copy(order[i+1:j+1], order[i:j])
