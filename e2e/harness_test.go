@@ -23,6 +23,9 @@ const (
 
 var members = []string{"gondor", "rohan", "shire"}
 
+// initCommand makes the federation; pods without a node are counted sooner than by default.
+var initCommand = []string{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s"}
+
 // world is the playground with the federation in it.
 type world struct {
 	dir string // of the playground
@@ -53,7 +56,7 @@ func run(m *testing.M) int {
 	defer federation.run(ctx, "kubefed", "playground", "down", "--dir="+federation.dir)
 	steps := [][]string{
 		{"kubefed", "playground", "up", "--dir=" + federation.dir},
-		{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s"},
+		initCommand,
 		{"kubectl", "config", "use-context", federationName},
 	}
 	for _, name := range members {

@@ -142,7 +142,7 @@ func TestBadInput(t *testing.T) {
 			return must(t, "kubectl", "--context="+host, "get", "deployment,service,secret", "-n", "federation-system", "-o", "jsonpath={.items[*].metadata.generation} {.items[*].metadata.uid}")
 		}
 		before := version()
-		must(t, "kubefed", "init", federationName, "--host-cluster-context="+host, "--dns-zone-name=example.com")
+		must(t, initCommand...)
 		if after := version(); after != before {
 			t.Errorf("the control plane changed:\n%s\n%s", before, after)
 		}
