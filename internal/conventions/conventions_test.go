@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"pkg/override":        {"pkg/apis", "pkg/kind", "pkg/policy"},
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},
 	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "pkg/policy", "pkg/override", "pkg/render", "internal/tracing"},
-	"pkg/dns":          {"pkg/apis"},
+	"pkg/dns":             {"pkg/apis"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},
 	"internal/pki":        {},
 	"internal/tracing":    {},
