@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo bench dns-interop images cross lint generate verify clean
+.PHONY: help build test race e2e demo bench bench-dns dns-interop images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -46,6 +46,9 @@ demo: build ## The story of the README, on local clusters, with real output
 
 bench: build ## The federation against the same writes done directly; see docs/performance.md
 	$(GO) run ./e2e/bench
+
+bench-dns: ## What a query costs the embedded DNS server, and NSD if it is installed
+	$(GO) run ./e2e/dnsbench
 
 lint: ## Format, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d . | head -50; echo "run gofmt -w ."; exit 1; }

@@ -105,7 +105,7 @@ func (a *answer) negative(z *zone, name []byte, pointer int, n *node) int {
 
 // authority adds the SOA with the negative TTL.
 func (a *answer) authority(z *zone) {
-	c := z.soa.choices[0]
+	c := &z.soa.plain
 	pointer := 0
 	if name := a.q.lowerName(); within(name, z.apex) {
 		pointer = headerSize + len(name) - len(z.apex)
@@ -128,12 +128,12 @@ func (a *answer) glue(z *zone) {
 		}
 		for _, t := range []uint16{typeA, typeAAAA} {
 			set := n.set(t)
-			if set == nil || len(set.choices) != 1 {
+			if set == nil || len(set.routed) > 0 {
 				continue
 			}
 			before := len(a.out)
-			if a.write(set.choices[0].wire, host, 0) {
-				a.ar += set.choices[0].count
+			if a.write(set.plain.wire, host, 0) {
+				a.ar += set.plain.count
 			} else {
 				a.out = a.out[:before] // Glue is a courtesy.
 				return
@@ -144,22 +144,18 @@ func (a *answer) glue(z *zone) {
 
 // add answers with a set: the plain one, or what routing chooses of several.
 func (s *Server) add(a *answer, z *zone, set *rrset, name []byte, pointer int, client netip.Addr) {
-	c := &set.choices[0]
-	if len(set.choices) == 1 {
-		if c.routing.Policy == dns.Nearest {
-			s.place(a, client)
-		}
-		a.section(z, c, set.rrtype, name, pointer)
+	if len(set.routed) == 0 {
+		a.section(z, &set.plain, set.rrtype, name, pointer)
 		return
 	}
-	if c.routing.Policy == dns.Weighted {
-		a.section(z, weighted(set.choices), set.rrtype, name, pointer)
+	if set.routed[0].routing.Policy == dns.Weighted {
+		a.section(z, weighted(set.routed), set.rrtype, name, pointer)
 		return
 	}
 	near := s.place(a, client)
 	var chosen choice
-	for _, i := range nearest(near, set.choices) {
-		other := set.choices[i]
+	for _, i := range nearest(near, set.routed) {
+		other := set.routed[i]
 		if chosen.count > 0 && chosen.count+other.count > maxRouted {
 			break
 		}

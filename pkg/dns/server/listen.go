@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"golang.org/x/net/ipv4"
 )
 
 const (
@@ -22,6 +24,8 @@ const (
 	maxQuery = 4096
 	// portTries is how often another port is tried if one is free for TCP alone.
 	portTries = 20
+	// batch is how many packets are taken at once.
+	batch = 32
 )
 
 // listen opens TCP and UDP at one address, with the same port also if that is any.
@@ -51,21 +55,45 @@ func listen(ctx context.Context, address string) (net.Listener, *net.UDPConn, er
 // servePackets answers over UDP with a reader for each processor.
 func (s *Server) servePackets(conn *net.UDPConn) {
 	for range runtime.GOMAXPROCS(0) {
-		s.tasks.Go(func() {
-			in, out := make([]byte, maxQuery), make([]byte, 0, maxUDP+maxSignature)
-			for {
-				n, from, err := conn.ReadFromUDPAddrPort(in)
-				if errors.Is(err, net.ErrClosed) {
-					return
-				}
-				if err != nil || from.Port() == 0 {
-					continue
-				}
-				if answer := s.safely(out[:0], in[:n], from.Addr(), false); answer != nil {
-					_, _ = conn.WriteToUDPAddrPort(answer, from) // A client that is gone is no error of ours.
-				}
+		s.tasks.Go(func() { s.answerPackets(ipv4.NewPacketConn(conn)) })
+	}
+}
+
+// answerPackets takes what has come, answers it, and sends the answers: two system calls for many packets where the system
+// can do that. It works for both families; ipv4 is the name of where x/net has it.
+func (s *Server) answerPackets(conn *ipv4.PacketConn) {
+	in, out := make([]ipv4.Message, batch), make([]ipv4.Message, batch)
+	for i := range batch {
+		in[i].Buffers = [][]byte{make([]byte, maxQuery)}
+		out[i].Buffers = [][]byte{make([]byte, 0, maxUDP+maxSignature)}
+	}
+	for {
+		n, err := conn.ReadBatch(in, 0)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		answers := 0
+		for i := range n {
+			from, ok := in[i].Addr.(*net.UDPAddr)
+			if !ok || from.Port == 0 {
+				continue
 			}
-		})
+			o := &out[answers]
+			if answer := s.safely(o.Buffers[0][:0], in[i].Buffers[0][:in[i].N], from.AddrPort().Addr(), false); answer != nil {
+				o.Buffers[0], o.Addr = answer, from
+				answers++
+			}
+		}
+		for sent := 0; sent < answers; {
+			n, err := conn.WriteBatch(out[sent:answers], 0)
+			if err != nil {
+				n = 1 // This client cannot be reached; the others can.
+			}
+			sent += n
+		}
 	}
 }
 

@@ -229,7 +229,7 @@ func (p *primary) compileApex(z *zone) ([]rrset, error) {
 		return nil, err
 	}
 	set := func(ttl uint32) rrset {
-		return rrset{rrtype: typeSOA, choices: []choice{{ttl: ttl, count: 1, wire: appendRecord(nil, typeSOA, ttl, data)}}}
+		return rrset{rrtype: typeSOA, plain: choice{ttl: ttl, count: 1, wire: appendRecord(nil, typeSOA, ttl, data)}}
 	}
 	// In a negative answer its TTL is how long to believe it (RFC 2308 section 5).
 	z.soa = set(min(soaTTL, p.config.NegativeTTL))

@@ -264,7 +264,7 @@ func TestConforms(t *testing.T) {
 func checkServed(t *testing.T, s *Server) {
 	t.Helper()
 	p := s.primaries["fed.example."]
-	fresh := *p
+	fresh := &primary{config: p.config, apex: p.apex, fixed: p.fixed, content: p.content}
 	names := map[string]bool{"fed.example.": true}
 	for _, set := range p.content.Sets() {
 		names[set.Name] = true

@@ -111,7 +111,7 @@ func (s *signer) sets() ([]rrset, error) {
 			return nil, err
 		}
 		t := rr.Header().Rrtype
-		sets = append(sets, rrset{rrtype: t, choices: []choice{{ttl: keyTTL, count: 1, wire: appendRecord(nil, t, keyTTL, data)}}})
+		sets = append(sets, rrset{rrtype: t, plain: choice{ttl: keyTTL, count: 1, wire: appendRecord(nil, t, keyTTL, data)}})
 	}
 	return sets, nil
 }
@@ -195,7 +195,7 @@ func (a *answer) deny(z *zone, name []byte, pointer int, n *node) {
 			types[set.rrtype] = true
 		}
 	}
-	ttl := z.soa.choices[0].ttl
+	ttl := z.soa.plain.ttl
 	wire := appendRecord(nil, typeNSEC, ttl, append(next, typeBitmap(types)...))
 	before := len(a.out)
 	if !a.write(wire, name, pointer) {

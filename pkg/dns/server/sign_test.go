@@ -142,7 +142,7 @@ func TestKeyAndSignaturesLast(t *testing.T) {
 		t.Fatal(err)
 	}
 	sign := func(at time.Time) string {
-		sig, err := signer.sign(name, typeA, sets[0].choices[0].wire, at)
+		sig, err := signer.sign(name, typeA, sets[0].plain.wire, at)
 		if err != nil {
 			t.Fatal(err)
 		}

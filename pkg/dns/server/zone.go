@@ -27,7 +27,7 @@ type zone struct {
 	signer *signer
 }
 
-// node is a name: its sets, and how many names are below it. A node without sets is an empty non-terminal.
+// node is a name: its sets, and how many nodes are right below it. A node without sets is an empty non-terminal.
 type node struct {
 	sets     []rrset
 	children int
@@ -45,8 +45,9 @@ func (n *node) set(rrtype uint16) *rrset {
 // rrset is a record set as it goes over the wire.
 type rrset struct {
 	rrtype uint16
-	// choices are one plain set, or those among which routing chooses.
-	choices []choice
+	// plain is what is answered, unless routed has sets to choose among.
+	plain  choice
+	routed []choice
 	// target is a CNAME's, in wire format.
 	target []byte
 	// source are the sets that the choices were made of; empty for SOA, NS and keys.
@@ -98,38 +99,37 @@ func (e *editor) shard(name string) map[string]*node {
 
 // update gives a name new sets; none removes it. Empty non-terminals come and go with the names below them.
 func (e *editor) update(apex, name string, sets []rrset) {
-	shard := e.shard(name)
-	old := shard[name]
 	now := &node{sets: sets}
-	existed := false
-	if old != nil {
+	if old := e.shard(name)[name]; old != nil {
 		now.children = old.children
-		existed = len(old.sets) > 0
 	}
-	e.put(name, now, name == apex)
-	if exists := len(sets) > 0; exists != existed {
-		delta := 1
-		if existed {
-			delta = -1
-		}
-		for parent := name; parent != apex && len(parent) > 1; {
-			parent = parent[1+int(parent[0]):]
-			above := node{}
-			if n := e.shard(parent)[parent]; n != nil {
-				above = *n
-			}
-			above.children += delta
-			e.put(parent, &above, parent == apex)
-		}
-	}
+	e.put(apex, name, now)
 }
 
-func (e *editor) put(name string, n *node, keep bool) {
-	if len(n.sets) == 0 && n.children == 0 && !keep {
-		delete(e.shard(name), name)
+// put sets a name's node, or removes it if there is nothing at the name or below it, and counts it in the node above.
+func (e *editor) put(apex, name string, n *node) {
+	shard := e.shard(name)
+	_, existed := shard[name]
+	exists := len(n.sets) > 0 || n.children > 0 || name == apex
+	if exists {
+		shard[name] = n
 	} else {
-		e.shard(name)[name] = n
+		delete(shard, name)
 	}
+	if exists == existed || name == apex {
+		return
+	}
+	parent := name[1+int(name[0]):]
+	above := node{}
+	if old := e.shard(parent)[parent]; old != nil {
+		above = *old
+	}
+	if exists {
+		above.children++
+	} else {
+		above.children--
+	}
+	e.put(apex, parent, &above)
 }
 
 // packName is a name in wire format, in lower case.
@@ -166,7 +166,11 @@ func compile(sets []dns.RecordSet) ([]rrset, error) {
 			i = len(out)
 			out = append(out, rrset{rrtype: rrtype})
 		}
-		out[i].choices = append(out[i].choices, c)
+		if s.SetID == "" {
+			out[i].plain = c
+		} else {
+			out[i].routed = append(out[i].routed, c)
+		}
 		out[i].source = append(out[i].source, s)
 		if s.Type == dns.CNAME {
 			target, err := packName(s.Data[0])
