@@ -20,10 +20,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
 	miekg "github.com/miekg/dns"
 
 	"kubefed.dev/kubefed/pkg/dns"
@@ -267,7 +269,13 @@ func TestSecondaries(t *testing.T) {
 	for _, program := range secondaries {
 		t.Run(program.program, func(t *testing.T) {
 			port := freePort(t)
-			s, primary := start(t, server.Config{Listen: []string{"127.0.0.1:0"}, Directory: t.TempDir(), Keys: []server.Key{{Name: "transfer", Secret: secret}},
+			var incremental atomic.Int32
+			log := funcr.New(func(_, line string) {
+				if strings.Contains(line, `"incremental"=true`) {
+					incremental.Add(1)
+				}
+			}, funcr.Options{Verbosity: 1})
+			s, primary := start(t, server.Config{Log: log, Listen: []string{"127.0.0.1:0"}, Directory: t.TempDir(), Keys: []server.Key{{Name: "transfer", Secret: secret}},
 				Zones: []server.Zone{{Name: zoneName, Servers: servers(), TransferKeys: []string{"transfer"},
 					Secondaries: []server.Secondary{{Address: fmt.Sprintf("127.0.0.1:%d", port), Key: "transfer"}}}}})
 			fill(t, s)
@@ -291,6 +299,9 @@ func TestSecondaries(t *testing.T) {
 			}
 			slices.Sort(took)
 			t.Logf("%s: a change is visible after %s (median), %s (longest)", program.program, took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+			if n := incremental.Load(); n == 0 {
+				t.Error("no transfer was incremental")
+			}
 			if ours, theirs := zoneAt(t, primary, true), zoneAt(t, port, false); !slices.Equal(ours, theirs) {
 				t.Errorf("the primary has\n%s\nthe secondary has\n%s", strings.Join(ours, "\n"), strings.Join(theirs, "\n"))
 			}

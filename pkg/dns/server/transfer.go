@@ -38,7 +38,8 @@ func (s *Server) transfer(w io.Writer, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	s.log.V(1).Info("zone transferred", "zone", p.config.Name, "records", len(records), "key", key.Name)
+	s.log.V(1).Info("zone transferred", "zone", p.config.Name, "records", len(records), "key", key.Name,
+		"incremental", len(records) > 1 && records[1].Header().Rrtype == typeSOA)
 	return send(w, m, records, key, tsig.MAC)
 }
 
