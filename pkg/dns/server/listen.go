@@ -55,16 +55,17 @@ func listen(ctx context.Context, address string) (net.Listener, *net.UDPConn, er
 // servePackets answers over UDP with a reader for each processor.
 func (s *Server) servePackets(conn *net.UDPConn) {
 	for range runtime.GOMAXPROCS(0) {
-		s.tasks.Go(func() { s.answerPackets(ipv4.NewPacketConn(conn)) })
+		s.tasks.Go(func() { s.answerPackets(newPackets(conn)) })
 	}
 }
 
 // answerPackets takes what has come, answers it, and sends the answers: two system calls for many packets where the system
-// can do that. It works for both families; ipv4 is the name of where x/net has it.
-func (s *Server) answerPackets(conn *ipv4.PacketConn) {
+// can do that.
+func (s *Server) answerPackets(conn packets) {
 	in, out := make([]ipv4.Message, batch), make([]ipv4.Message, batch)
 	for i := range batch {
 		in[i].Buffers = [][]byte{make([]byte, maxQuery)}
+		in[i].OOB = make([]byte, conn.control)
 		out[i].Buffers = [][]byte{make([]byte, 0, maxUDP+maxSignature)}
 	}
 	for {
@@ -73,6 +74,7 @@ func (s *Server) answerPackets(conn *ipv4.PacketConn) {
 			return
 		}
 		if err != nil {
+			time.Sleep(time.Millisecond) // Whatever it is, it must not take a whole processor.
 			continue
 		}
 		answers := 0
@@ -83,7 +85,7 @@ func (s *Server) answerPackets(conn *ipv4.PacketConn) {
 			}
 			o := &out[answers]
 			if answer := s.safely(o.Buffers[0][:0], in[i].Buffers[0][:in[i].N], from.AddrPort().Addr(), false); answer != nil {
-				o.Buffers[0], o.Addr = answer, from
+				o.Buffers[0], o.Addr, o.OOB = answer, from, conn.source(&in[i])
 				answers++
 			}
 		}

@@ -316,6 +316,20 @@ func TestStreams(t *testing.T) {
 	pipelined(t, s.Addresses()[0])
 }
 
+// TestAllAddresses: an answer comes from the address that was asked.
+func TestAllAddresses(t *testing.T) {
+	for _, listen := range []string{":0", "0.0.0.0:0"} {
+		s := start(t, Config{Zones: []Zone{fedZone()}, Listen: []string{listen}})
+		sample(t, s)
+		for _, host := range []string{"127.0.0.1", "127.0.0.2"} {
+			reply, _, err := new(miekg.Client).Exchange(question("web.shop.fed.example.", typeA), fmt.Sprintf("%s:%d", host, s.Addresses()[0].Port()))
+			if err != nil || len(reply.Answer) != 2 {
+				t.Errorf("listening at %s, asked at %s: %v, %v", listen, host, reply, err)
+			}
+		}
+	}
+}
+
 // pipelined sends several questions before it reads an answer.
 func pipelined(t *testing.T, address netip.AddrPort) {
 	t.Helper()

@@ -19,8 +19,7 @@ import (
 type Config struct {
 	// ID is what the server tells who asks for its name (NSID, RFC 5001); empty for nothing.
 	ID string
-	// Listen are addresses for UDP and TCP, HOST:PORT; port 0 is any. On a machine with several addresses name them, so that answers come from
-	// the address that was asked.
+	// Listen are addresses for UDP and TCP, HOST:PORT; port 0 is any, no HOST is all.
 	Listen []string
 	// ListenTLS are addresses for DNS over TLS (RFC 7858); they need TLS.
 	ListenTLS []string
