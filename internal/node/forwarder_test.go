@@ -94,8 +94,8 @@ func TestForwarder(t *testing.T) {
 		}
 	}
 	f.set([]string{dead})
-	if answer, err := ask(f.address, "y"); err == nil {
-		t.Errorf("with dead backends alone: %q, want an error", answer)
+	if answer, _ := ask(f.address, "y"); answer != "" { // an error, or an end before anything was read
+		t.Errorf("with dead backends alone: %q, want no answer", answer)
 	}
 	f.set(nil)
 	if _, err := ask(f.address, "x"); err == nil {
