@@ -28,7 +28,7 @@ func takers(candidates []candidate, allowed func(c *candidate) int64) []*candida
 func deal(list []*candidate, n int64) int64 {
 	byTier := func(a, b *candidate) int { return cmp.Compare(a.tier, b.tier) }
 	if !slices.IsSortedFunc(list, byTier) {
-		slices.SortStableFunc(list, byTier)
+		slices.SortFunc(list, byTier)
 	}
 	for len(list) > 0 && n > 0 {
 		end := 1
@@ -122,7 +122,7 @@ func flood(list []*candidate, n int64) int64 {
 // drain takes n replicas from candidates that have more than their limit, the highest tier first, and returns what none
 // of them can give. It is deal upside down.
 func drain(list []*candidate, n int64) int64 {
-	slices.SortStableFunc(list, func(a, b *candidate) int { return cmp.Compare(b.tier, a.tier) })
+	slices.SortFunc(list, func(a, b *candidate) int { return cmp.Compare(b.tier, a.tier) })
 	for len(list) > 0 && n > 0 {
 		end := 1
 		for end < len(list) && list[end].tier == list[0].tier {
