@@ -177,7 +177,7 @@ type exclusion struct {
 
 // idle says why clusters that may take the object have nothing of it, where a policy is the reason.
 func idle(q *question, candidates []candidate) (idle []exclusion) {
-	if q.scope == nil || q.divides && q.total == 0 {
+	if !q.evicts() || q.divides && q.total == 0 {
 		return nil
 	}
 	for i := range candidates {
@@ -191,7 +191,7 @@ func idle(q *question, candidates []candidate) (idle []exclusion) {
 }
 
 func (q *question) idleReason(c *candidate) string {
-	ordered := len(q.rule.ClusterGroups) > 1 || q.strategy() == federation.StrategyPacked || q.strategy() == federation.StrategyPrice
+	ordered := q.v1 == nil && (len(q.rule.ClusterGroups) > 1 || q.strategy() == federation.StrategyPacked || q.strategy() == federation.StrategyPrice)
 	switch {
 	case c.why != "":
 		return c.why
