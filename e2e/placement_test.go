@@ -245,10 +245,8 @@ func TestPlanGates(t *testing.T) {
 // TestFederationV1Annotations: they mean what they meant.
 func TestFederationV1Annotations(t *testing.T) {
 	ns := namespace(t, "v1")
-	web := strings.Replace(fleet("Deployment", 6, ""), "metadata: {name: web}", `metadata:
-  name: web
-  annotations:
-    federation.kubernetes.io/deployment-preferences: '{"rebalance": true, "clusters": {"gondor": {"weight": 2}, "rohan": {"weight": 1}}}'`, 1)
+	web := strings.Replace(fleet("Deployment", 6, ""), "metadata: {name: web}", `metadata: {name: web, annotations: {
+  federation.kubernetes.io/deployment-preferences: '{"rebalance": true, "clusters": {"gondor": {"weight": 2}, "rohan": {"weight": 1}}}'}}`, 1)
 	apply(t, federationName, into(ns, web))
 	placedAs(t, ns, "Deployment", "gondor 4, rohan 2", 40*time.Second)
 	d, _ := get(t, federationName, "placementdecision", "web.deployments.apps", "-n", ns)
