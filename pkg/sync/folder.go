@@ -136,7 +136,7 @@ func (f *folder) fold(ctx context.Context, key Key, in reading) (reconcile.Resul
 		return reconcile.Result{}, nil
 	}
 	now := time.Now()
-	p := f.pace(key, in.object.GetGeneration(), now)
+	p := f.pace(key, in.object.GetGeneration()+in.decision.Generation, now)
 	if wait := p.wait(n, now); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
@@ -161,6 +161,7 @@ func newsOf(in reading, s summary) news {
 	n.object = s.object != nil && !equality.Semantic.DeepEqual(s.object, previous)
 	n.decision = !equality.Semantic.DeepEqual(s.decision, in.decision.Status)
 	n.urgent = n.object && alarming(previous, s.object) || n.decision && pressing(in.decision.Status.Clusters, s.decision.Clusters)
+	n.moving = n.decision && in.decision.Spec.Moving
 	// Pods that end slowly are nothing that anyone waits for.
 	n.minor = n.object && !n.decision && equality.Semantic.DeepEqual(
 		without(s.object, "terminatingReplicas"), without(previous, "terminatingReplicas"))

@@ -9,7 +9,9 @@ import "time"
 // many clusters it runs in.
 //
 // An object that comes to rest over and over, as a custom resource does whose controller counts something in its status,
-// is written a few times at once and then ever more rarely, until it has been left alone for calm.
+// is written a few times at once and then ever more rarely, until it has been left alone for calm. A new decision begins
+// anew, as a new generation of the object does: replicas that move come to rest at every step, and the next step waits
+// for the status. While they move, the decision's status tells of progress each firstWindow.
 const (
 	foldWindow  = 50 * time.Millisecond
 	firstWindow = 3 * time.Second
@@ -24,11 +26,12 @@ type news struct {
 	rest             bool // nothing is on its way
 	urgent           bool // a failure, or something that others wait for
 	minor            bool // nothing that anyone waits for
+	moving           bool // replicas move as those that are told of here become ready
 }
 
 // pace is what an object's status was written with so far.
 type pace struct {
-	generation int64     // of the object; a new one begins anew
+	generation int64     // of the object and of its decision together; a new one of either begins anew
 	since      time.Time // when something was first seen that is not written yet
 	last       time.Time // when something was last written
 	progress   int       // intermediate statuses written since the object was last at rest
@@ -54,7 +57,7 @@ func (p pace) wait(n news, now time.Time) time.Duration {
 	switch {
 	case n.urgent:
 		return 0
-	case n.minor, !n.rest && p.progress > 0:
+	case n.minor, !n.rest && !n.moving && p.progress > 0:
 		return nextWindow - now.Sub(p.since)
 	case !n.rest:
 		return firstWindow - now.Sub(p.since)
@@ -66,7 +69,7 @@ func (p pace) wait(n news, now time.Time) time.Duration {
 
 // decides says whether a due write is to be of the decision's status, too.
 func (p pace) decides(n news) bool {
-	return n.decision && (n.rest || n.urgent || !n.object || p.progress > 0)
+	return n.decision && (n.rest || n.urgent || n.moving || !n.object || p.progress > 0)
 }
 
 // wrote is the pace after a write.

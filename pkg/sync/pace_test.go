@@ -79,6 +79,18 @@ func TestPace(t *testing.T) {
 			}
 			return list
 		}(), 60 * s, []time.Duration{0, s, 2 * s, 3 * s, 5 * s, 9 * s, 17 * s, 33 * s}, nil},
+		{"replicas that move come to rest at every step", func() (list []moment) {
+			for step := range int64(6) {
+				list = append(list, moment{time.Duration(step) * s, step, news{decision: true, rest: true, moving: true}})
+			}
+			return list
+		}(), 60 * s, nil, []time.Duration{0, s, 2 * s, 3 * s, 4 * s, 5 * s}},
+		{"a step that is slow tells of its progress", func() (list []moment) {
+			for at := time.Duration(0); at < 10*s; at += s {
+				list = append(list, moment{at, 1, news{decision: true, moving: true}})
+			}
+			return list
+		}(), 60 * s, nil, []time.Duration{3 * s, 7 * s, 11 * s}},
 		{"left alone for a minute it is written at once again", []moment{{0, 0, rest}, {s, 0, rest}, {2 * s, 0, rest}, {3 * s, 0, rest}, {70 * s, 0, rest}, {71 * s, 0, rest}}, 80 * s,
 			[]time.Duration{0, s, 2 * s, 3 * s, 70 * s, 71 * s}, nil},
 	} {
