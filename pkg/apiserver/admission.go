@@ -38,6 +38,7 @@ var admissionOn = sets.New(
 	tracesPlugin,
 	overridesPlugin,
 	placementsPlugin,
+	taintsPlugin,
 )
 
 // registerAdmission sets the chain: the federation's own plugin is the last that mutates, so that no webhook takes the
@@ -48,6 +49,7 @@ func registerAdmission(options *genericoptions.AdmissionOptions) {
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
 	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
 	options.Plugins.Register(placementsPlugin, func(io.Reader) (admission.Interface, error) { return newPlacements(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin, placementsPlugin)
+	options.Plugins.Register(taintsPlugin, func(io.Reader) (admission.Interface, error) { return newTaints(), nil })
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin, placementsPlugin, taintsPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }
