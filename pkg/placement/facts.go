@@ -32,7 +32,7 @@ func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 		},
 		Custom:          k.Custom,
 		OnlyUse:         k.GroupKind() == secretKind,
-		Divided:         k.Replicas != nil && !k.Custom,
+		Divided:         k.Replicas != nil,
 		Divisible:       k.Replicas != nil && k.Custom,
 		Replicas:        number(obj, k.Replicas),
 		Completions:     number(obj, k.Completions),

@@ -63,6 +63,9 @@ type Candidate struct {
 	Ready  *int32 `json:"ready,omitempty"`
 	Target *int32 `json:"target,omitempty"`
 	Gets   *int32 `json:"gets,omitempty"`
+	// Holds and Given say of what is copied whole whether the cluster has it by the current decision, and by this one.
+	Holds bool `json:"holds,omitempty"`
+	Given bool `json:"given,omitempty"`
 	// Timers that hold something back, such as "goes back to gondor at ... (stableFor)".
 	Timers []Timer `json:"timers,omitempty"`
 }
@@ -81,9 +84,9 @@ type Object struct {
 	// Custom objects are of a kind that a CRD defines, which is federated beside them: what a cluster does not serve yet
 	// it may serve in a moment.
 	Custom bool
-	// Divided objects have replicas that are divided over clusters; others are copied whole.
+	// Divided objects have replicas that can be divided over clusters; others are copied whole.
 	Divided bool
-	// Divisible objects have replicas that are divided only where a policy says how (custom resources).
+	// Divisible are those of them that are divided only where a policy says how (custom resources).
 	Divisible bool
 	// Replicas to divide; nil counts as 1, which is Kubernetes' own default.
 	Replicas *int32
