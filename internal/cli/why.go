@@ -19,7 +19,7 @@ const whyLong = `Show why an object is where it is: the policy in force and the 
 bounds and the reason why it takes nothing new, what is missing, and the timers that run. The engine that decides in
 production answers.
 
-For objects without replicas the columns HAS to GETS are empty.`
+What is copied whole has yes in the columns HAS and GETS instead of numbers.`
 
 type whyFlags struct {
 	objectFlags
@@ -100,7 +100,11 @@ func printReasons(out io.Writer, r plan.Reasons, now time.Time) {
 			if c.Detail != "" {
 				why = strings.TrimPrefix(why+": "+c.Detail, ": ")
 			}
-			row(c.Cluster, dash(c.Group), number(c.Has), number(c.Ready), number(c.Target), number(c.Gets), fmt.Sprint(c.Weight), bounds(c), number(c.Fits), price(c.Price), dash(why))
+			has, gets, weight := number(c.Has), number(c.Gets), fmt.Sprint(c.Weight)
+			if c.Gets == nil {
+				has, gets, weight = copied(c.Holds), copied(c.Given), "-"
+			}
+			row(c.Cluster, dash(c.Group), has, number(c.Ready), number(c.Target), gets, weight, bounds(c), number(c.Fits), price(c.Price), dash(why))
 		}
 	})
 	for _, c := range r.Clusters {
@@ -108,6 +112,14 @@ func printReasons(out io.Writer, r plan.Reasons, now time.Time) {
 			fmt.Fprintf(out, "%s: %s in %s\n", c.Cluster, t.What, wait(t.Until.Sub(now)))
 		}
 	}
+}
+
+// copied stands for a number where an object is copied whole.
+func copied(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "-"
 }
 
 func number(n *int32) string {

@@ -43,6 +43,9 @@ func explain(q *question, candidates []candidate, excluded []exclusion) []Candid
 			}
 			one.Price, _ = priceOf(&q.Object, c.Price)
 		}
+		if !q.divides {
+			one.Holds, one.Given, one.Weight = c.has, c.gets > 0, 0
+		}
 		list = append(list, one)
 		delete(reasons, c.Name)
 	}

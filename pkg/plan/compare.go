@@ -34,6 +34,8 @@ type Change struct {
 	Missing string `json:"missing,omitempty"`
 	// Problem says why the object would not survive, or does not fit; empty where it does.
 	Problem string `json:"problem,omitempty"`
+	// before is what was missing already.
+	before string
 }
 
 // Share is one cluster's.
@@ -80,7 +82,7 @@ func (w *World) change(key Key, decision *federation.PlacementDecision, r Result
 		c.Policy = strings.TrimSuffix(p.Kind+"/"+p.Name, "/")
 	}
 	if decision != nil {
-		c.Now = sharesIn(&decision.Spec)
+		c.Now, c.before = sharesIn(&decision.Spec), decision.Spec.Missing
 		for _, s := range c.Now {
 			if w.lost[s.Cluster] {
 				c.Lost += ptr.Deref(s.Replicas, 1)
@@ -111,6 +113,8 @@ func (w *World) problem(c *Change, o Object) string {
 		return fmt.Sprintf("%d replicas would be placed nowhere", c.Unplaced)
 	case c.Pending > 0:
 		return fmt.Sprintf("no room is known for %d replicas", c.Pending)
+	case c.Missing != "" && c.Missing != c.before:
+		return c.Missing
 	}
 	return ""
 }

@@ -77,6 +77,9 @@ func (w *World) LossOf(domains ...Domain) (Loss, error) {
 	}
 	for i, ok := range known {
 		if !ok {
+			if domains[i].Field == federation.FieldName {
+				return loss, fmt.Errorf("no cluster %s has joined; see kubectl get clusters", domains[i].Value)
+			}
 			return loss, fmt.Errorf("no cluster has %s; see kubectl get clusters -o wide", domains[i])
 		}
 	}

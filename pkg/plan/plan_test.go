@@ -184,7 +184,7 @@ tolerations: [{key: federation.kubefed.dev/down, operator: Exists, effect: NoExe
 func TestWithoutNothing(t *testing.T) {
 	w := middleEarth()
 	for text, want := range map[string]string{
-		"mordor":         "no cluster has cluster mordor",
+		"mordor":         "no cluster mordor has joined",
 		"region=nowhere": "no cluster has region nowhere",
 		"colour=red":     "is no cluster, zone, region or provider",
 		"zone=":          "is no cluster, zone, region or provider",
@@ -230,6 +230,40 @@ func named(name string) *unstructured.Unstructured {
 	obj.SetNamespace("shop")
 	obj.SetName(name)
 	return obj
+}
+
+// A policy that nothing can meet is a problem once: where it was not met before, the plan does not make it worse.
+func TestPolicyThatCantBeMet(t *testing.T) {
+	w := middleEarth()
+	key := put(t, w, deployment, "web", "spec: {replicas: 3}", "gondor 1, rohan 1, shire 1", "")
+	before := *w
+	next := w.Without()
+	next.SetPolicy(rule(t, "web", "clusterGroups: [{name: a, names: [mordor]}]"))
+	changes := plan.Compare(&before, next, next.Settle(), false)
+	if len(changes) != 1 || !strings.Contains(changes[0].Problem, "the policy does not want them") {
+		t.Fatalf("got %+v", changes)
+	}
+	next.Objects[key].Decision.Spec.Missing = changes[0].Missing
+	if changes := plan.Compare(next, next, next.Settle(), false); len(changes) != 0 {
+		t.Errorf("missing already: got %+v", changes)
+	}
+}
+
+// Why says of what is copied whole which clusters have it.
+func TestWhyCopied(t *testing.T) {
+	w := middleEarth()
+	w.SetPolicy(rule(t, "web", "{replicaDivision: {mode: Duplicated}, clusterGroups: [{name: a, names: [gondor, shire]}]}"))
+	r, err := w.Why(put(t, w, deployment, "web", "spec: {replicas: 3}", "gondor", "web"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range r.Clusters {
+		got = append(got, fmt.Sprintf("%s %t %t", c.Cluster, c.Holds, c.Given))
+	}
+	if diff := cmp.Diff([]string{"gondor true true", "rohan false false", "shire false true"}, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestSurvivability(t *testing.T) {

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/utils/ptr"
 
@@ -40,7 +41,7 @@ type PolicyMatch struct {
 func (w *World) Why(key Key) (Reasons, error) {
 	o, known := w.Objects[key]
 	if !known {
-		return Reasons{}, fmt.Errorf("%s %s is not federated: it is of a kind or in a namespace that stays in the federation, or says so itself", key.Kind, key.NamespacedName)
+		return Reasons{}, fmt.Errorf("%s %s is not federated: it is of a kind or in a namespace that stays in the federation, or says so itself", key.Kind, strings.TrimPrefix(key.NamespacedName.String(), "/"))
 	}
 	in := w.input(key, w.users(), nil)
 	a := placement.Place(in)
