@@ -51,6 +51,10 @@ func TestAdmissionOfPlacements(t *testing.T) {
 			"spec.topologySpreadConstraints[1].minDomains: Invalid value: 3: can't be met in 2 clusters", nil},
 		{"toleration", `{` + all + `, tolerations: [{key: a, operator: Exists, tolerationSeconds: 5}]}`,
 			"spec.tolerations[0].effect: Invalid value: \"\": must be NoExecute", nil},
+		{"label", `{` + all + `, clusterGroups: [{name: a, matchExpressions: [{key: "a b", operator: Exists}]}]}`,
+			"spec.clusterGroups[0].matchExpressions[0].key: Invalid value: \"a b\"", nil},
+		{"topology", `{` + all + `, topologySpreadConstraints: [{topologyKey: "a b", maxSkew: 1}]}`,
+			"spec.topologySpreadConstraints[0].topologyKey: Invalid value: \"a b\"", nil},
 		{"second", `{` + all + `, clusterGroups: [{name: a, names: [nowhere]}]}`, "", []string{
 			"no cluster has joined under the name nowhere; it may join later",
 			"spec.clusterGroups[0]: group a selects no cluster now",

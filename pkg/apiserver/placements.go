@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,11 +16,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/initializer"
 	"k8s.io/apiserver/pkg/warning"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/kind"
@@ -144,7 +147,29 @@ func impossible(rule *federation.Propagation) (wrong field.ErrorList) {
 			most = c.MaxDomains
 		}
 	}
+	key := func(at *field.Path, name string) {
+		for _, message := range validation.IsQualifiedName(name) {
+			wrong = append(wrong, field.Invalid(at, name, message))
+		}
+	}
+	labels := func(at *field.Path, s *federation.ClusterSelector) {
+		for i, r := range s.MatchExpressions {
+			key(at.Child("matchExpressions").Index(i).Child("key"), r.Key)
+		}
+		for _, name := range slices.Sorted(maps.Keys(s.MatchLabels)) {
+			key(at.Child("matchLabels"), name)
+		}
+	}
+	for i := range rule.ClusterGroups {
+		labels(spec.Child("clusterGroups").Index(i), &rule.ClusterGroups[i].ClusterSelector)
+	}
+	if d := rule.ReplicaDivision; d != nil {
+		for i := range d.Clusters {
+			labels(spec.Child("replicaDivision", "clusters").Index(i), &d.Clusters[i].ClusterSelector)
+		}
+	}
 	for i, c := range rule.TopologySpreadConstraints {
+		key(spec.Child("topologySpreadConstraints").Index(i).Child("topologyKey"), c.TopologyKey)
 		if most != nil && c.TopologyKey != federation.FieldZone && c.WhenUnsatisfiable != corev1.ScheduleAnyway && c.MinDomains != nil && *c.MinDomains > *most {
 			wrong = append(wrong, field.Invalid(spec.Child("topologySpreadConstraints").Index(i).Child("minDomains"), *c.MinDomains,
 				fmt.Sprintf("can't be met in %d clusters, the maxDomains of topologyKey cluster: lower the one or raise the other", *most)))
@@ -182,6 +207,7 @@ func (p *placements) warnings(ctx context.Context, compiled *policy.Propagation)
 		}
 		warnings = append(warnings, unknownClusters(compiled.Rule, known)...)
 		warnings = append(warnings, emptyGroups(compiled.Rule, clusters)...)
+		warnings = append(warnings, vain(compiled.Rule, clusters)...)
 	}
 	others, err := p.list(ctx, propagationKinds[compiled.Reference.Kind], compiled.Namespace)
 	if err != nil {
@@ -235,11 +261,75 @@ func unknownClusters(rule *federation.Propagation, known map[string]bool) []stri
 func emptyGroups(rule *federation.Propagation, clusters []policy.Cluster) (warnings []string) {
 	for i := range rule.ClusterGroups {
 		g := &rule.ClusterGroups[i]
-		if !slices.ContainsFunc(clusters, func(c policy.Cluster) bool { return policy.MatchCluster(&g.ClusterSelector, &c) }) {
+		matches := func(c policy.Cluster) bool { return policy.MatchCluster(&g.ClusterSelector, &c) }
+		switch {
+		case !slices.ContainsFunc(clusters, matches):
 			warnings = append(warnings, fmt.Sprintf("spec.clusterGroups[%d]: group %s selects no cluster now", i, g.Name))
+		case !slices.ContainsFunc(clusters, func(c policy.Cluster) bool { return matches(c) && groupOf(rule, &c) == i }):
+			warnings = append(warnings, fmt.Sprintf("spec.clusterGroups[%d]: groups before it select all clusters of group %s now, and a cluster is in the first group that selects it", i, g.Name))
 		}
 	}
 	return warnings
+}
+
+// groupOf is the index of the group that a cluster belongs to; -1 for none, 0 where there are no groups.
+func groupOf(rule *federation.Propagation, c *policy.Cluster) int {
+	if len(rule.ClusterGroups) == 0 {
+		return 0
+	}
+	return slices.IndexFunc(rule.ClusterGroups, func(g federation.ClusterGroup) bool { return policy.MatchCluster(&g.ClusterSelector, c) })
+}
+
+// vain warns of spread and division that mean nothing, or keep everything out, with the clusters that are there.
+func vain(rule *federation.Propagation, clusters []policy.Cluster) (warnings []string) {
+	clusters = slices.DeleteFunc(slices.Clone(clusters), func(c policy.Cluster) bool { return groupOf(rule, &c) < 0 })
+	if len(clusters) == 0 {
+		return nil // emptyGroups has said so
+	}
+	for i, s := range rule.TopologySpreadConstraints {
+		domains := map[string]bool{}
+		for j := range clusters {
+			if d := domain(&clusters[j], s.TopologyKey); d != "" {
+				domains[d] = true
+			}
+		}
+		switch at := fmt.Sprintf("spec.topologySpreadConstraints[%d]", i); {
+		case len(domains) == 0:
+			warnings = append(warnings, fmt.Sprintf("%s: no cluster that the policy selects has a value for topologyKey %s now", at, s.TopologyKey))
+		case s.MinDomains != nil && int(*s.MinDomains) > len(domains):
+			warnings = append(warnings, fmt.Sprintf("%s.minDomains: %d can't be met now, the clusters are in %d domains of %s", at, *s.MinDomains, len(domains), s.TopologyKey))
+		}
+	}
+	d := rule.ReplicaDivision
+	switch {
+	case d == nil:
+	case d.Mode == federation.DivisionDuplicated && (d.Strategy != federation.StrategyWeighted && d.Strategy != "" || d.Rebalance):
+		warnings = append(warnings, "spec.replicaDivision: strategy and rebalance mean nothing with mode Duplicated")
+	case d.Mode != federation.DivisionDuplicated && len(d.Clusters) > 0 && !slices.ContainsFunc(clusters, func(c policy.Cluster) bool { return takes(d, &c) }):
+		warnings = append(warnings, "spec.replicaDivision.clusters: no cluster may take replicas now: each has weight 0, maxReplicas 0, or no entry that selects it")
+	}
+	return warnings
+}
+
+// domain is a cluster's value for a topology key, "" for none.
+func domain(c *policy.Cluster, key string) string {
+	switch key {
+	case federation.TopologyCluster:
+		return c.Name
+	case federation.FieldProvider, federation.FieldRegion, federation.FieldZone:
+		return c.Field(key)
+	}
+	return c.Labels[key]
+}
+
+// takes says whether the entry for a cluster lets it take replicas.
+func takes(d *federation.ReplicaDivision, c *policy.Cluster) bool {
+	i := slices.IndexFunc(d.Clusters, func(r federation.ReplicaRule) bool { return policy.MatchCluster(&r.ClusterSelector, c) })
+	if i < 0 {
+		return false
+	}
+	r := &d.Clusters[i]
+	return ptr.Deref(r.MaxReplicas, 1) > 0 && (ptr.Deref(r.Weight, 1) > 0 || ptr.Deref(r.MinReplicas, 0) > 0)
 }
 
 func shortened(names []string) string {
