@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 )
 
 // Streams are where a command reads and prints. Results go to Out, progress and errors to Err.
@@ -80,6 +81,7 @@ const rootExample = `  # Local clusters to try it on
 
 // NewRoot builds the command tree.
 func NewRoot(s Streams) *cobra.Command {
+	rest.SetDefaultWarningHandler(rest.NewWarningWriter(s.Err, rest.WarningWriterOptions{Deduplicate: true})) // as kubectl prints them
 	root := &cobra.Command{
 		Use:           "kubefed",
 		Short:         "Make many Kubernetes clusters behave like one",
