@@ -55,6 +55,19 @@ func (a *amounts) per(request *amounts) int64 {
 	return max(times, 0)
 }
 
+func (a *amounts) of(name corev1.ResourceName) int64 {
+	switch name {
+	case corev1.ResourceCPU:
+		return a.cpu
+	case corev1.ResourceMemory:
+		return a.memory
+	case corev1.ResourcePods:
+		return a.pods
+	}
+	has := a.others[name]
+	return has.Value()
+}
+
 // nodes are so many nodes on each of which so much is free.
 type nodes struct {
 	count int64
@@ -94,22 +107,28 @@ func (q *question) fits(c *candidate) int64 {
 		count += free[i].per(q.request) * free[i].count
 	}
 	if len(c.Reserved) > 0 {
-		count -= q.reserved(c)
+		count = min(count, q.unreserved(c, free))
 	}
 	return min(max(count, 0), noLimit)
 }
 
-// reserved is how many replicas what was placed a moment ago is worth. On which nodes is not known: it costs as many as
-// its scarcest resource.
-func (q *question) reserved(c *candidate) (most int64) {
+// unreserved is how many replicas what was placed a moment ago leaves room for. On which nodes it is going to be is not
+// known, so each resource counts by itself: what one takes of the CPUs is no loss where pods are scarcer.
+func (q *question) unreserved(c *candidate, free []nodes) int64 {
+	left := noLimit
 	for name, request := range q.Object.Request {
-		if taken, some := c.Reserved[name]; some {
-			if need := amount(name, request); need > 0 {
-				most = max(most, (amount(name, taken)+need-1)/need)
-			}
+		taken, some := c.Reserved[name]
+		need := amount(name, request)
+		if !some || need <= 0 {
+			continue
 		}
+		times := -(amount(name, taken) + need - 1) / need
+		for i := range free {
+			times += free[i].of(name) / need * free[i].count
+		}
+		left = min(left, times)
 	}
-	return most
+	return left
 }
 
 // amount is a quantity as a whole number: milli-CPUs, octets, and the like.
