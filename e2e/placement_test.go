@@ -237,7 +237,7 @@ func TestPlanGates(t *testing.T) {
 	if out := must(t, "kubefed", "plan", "--without", "rohan"); !strings.Contains(out, "Without cluster rohan") {
 		t.Errorf("the plan says\n%s", out)
 	}
-	refused(t, []string{"kubefed", "plan", "--without", "mordor"}, "no cluster has cluster mordor")
+	refused(t, []string{"kubefed", "plan", "--without", "mordor"}, "no cluster mordor has joined")
 	refused(t, []string{"kubefed", "why", "deployment/none", "-n", ns}, "not found in namespace")
 	refused(t, []string{"kubefed", "plan"}, "say what would happen")
 }
