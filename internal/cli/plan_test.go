@@ -84,6 +84,17 @@ func TestReasonsPrinted(t *testing.T) {
 	wantGolden(t, "why.txt", out.String())
 }
 
+// TestGonePolicyPrinted: an object whose policy was deleted still says which one it was.
+func TestGonePolicyPrinted(t *testing.T) {
+	var out bytes.Buffer
+	printReasons(&out, plan.Reasons{Object: reference("Deployment", "web"), Decision: &placement.Decision{
+		Policy: &federation.PolicyReference{Kind: "PropagationPolicy", Name: "web"},
+	}}, time.Time{})
+	if want := "PropagationPolicy/web (deleted"; !strings.Contains(out.String(), want) {
+		t.Errorf("kubefed why does not say %q:\n%s", want, out.String())
+	}
+}
+
 func TestPlanFlags(t *testing.T) {
 	for line, want := range map[string]string{
 		"plan":                                     "say what would happen",

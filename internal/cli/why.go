@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/utils/ptr"
 
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/plan"
 )
@@ -87,6 +88,9 @@ func printReasons(out io.Writer, r plan.Reasons, now time.Time) {
 		}
 		fmt.Fprintf(out, "  %s  %s/%s (%s)\n", label, p.Kind, p.Name, note)
 	}
+	if gone := goneFrom(r); gone != nil {
+		fmt.Fprintf(out, "  Policy   %s/%s (deleted, or it selects the object no more)\n", gone.Kind, gone.Name)
+	}
 	switch {
 	case r.Decision == nil:
 		fmt.Fprintf(out, "  Decision none yet: is the control plane up? kubefed status\n")
@@ -120,6 +124,14 @@ func copied(yes bool) string {
 		return "yes"
 	}
 	return "-"
+}
+
+// goneFrom is the policy by which an object was placed, where none selects it any more.
+func goneFrom(r plan.Reasons) *federation.PolicyReference {
+	if r.Decision == nil || len(r.Policies) > 0 || r.Decision.Policy == nil || r.Decision.Policy.Kind == federation.PolicyAnnotations {
+		return nil
+	}
+	return r.Decision.Policy
 }
 
 func number(n *int32) string {
