@@ -53,15 +53,15 @@ func listen(ctx context.Context, address string) (net.Listener, *net.UDPConn, er
 }
 
 // servePackets answers over UDP with a reader for each processor.
-func (s *Server) servePackets(conn *net.UDPConn) {
+func (s *Server) servePackets(ctx context.Context, conn *net.UDPConn) {
 	for range runtime.GOMAXPROCS(0) {
-		s.tasks.Go(func() { s.answerPackets(newPackets(conn)) })
+		s.tasks.Go(func() { s.answerPackets(ctx, newPackets(conn)) })
 	}
 }
 
 // answerPackets takes what has come, answers it, and sends the answers: two system calls for many packets where the system
 // can do that.
-func (s *Server) answerPackets(conn packets) {
+func (s *Server) answerPackets(ctx context.Context, conn packets) {
 	in, out := make([]ipv4.Message, batch), make([]ipv4.Message, batch)
 	for i := range batch {
 		in[i].Buffers = [][]byte{make([]byte, maxQuery)}
@@ -74,7 +74,12 @@ func (s *Server) answerPackets(conn packets) {
 			return
 		}
 		if err != nil {
-			time.Sleep(time.Millisecond) // Whatever it is, it must not take a whole processor.
+			// Whatever it is, it must not take a whole processor.
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Millisecond):
+			}
 			continue
 		}
 		answers := 0

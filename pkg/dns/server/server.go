@@ -165,7 +165,7 @@ func (s *Server) Start(ctx context.Context) error {
 		closers = append(closers, stream.Close, packets.Close)
 		s.addresses = append(s.addresses, packets.LocalAddr().(*net.UDPAddr).AddrPort())
 		s.serveStream(ctx, stream)
-		s.servePackets(packets)
+		s.servePackets(ctx, packets)
 	}
 	for _, address := range s.config.ListenTLS {
 		stream, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
