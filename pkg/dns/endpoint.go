@@ -55,13 +55,13 @@ type Policy string
 
 const (
 	// All: every usable endpoint.
-	All Policy = "all"
+	All Policy = "All"
 	// Weighted: in proportion to weight. A provider without routing answers with all whose weight is not 0.
-	Weighted Policy = "weighted"
+	Weighted Policy = "Weighted"
 	// Nearest: those in the client's region, else in its cloud, else all. A provider without routing answers with all.
-	Nearest Policy = "nearest"
+	Nearest Policy = "Nearest"
 	// Ordered: the group with the lowest order in which an endpoint is usable.
-	Ordered Policy = "ordered"
+	Ordered Policy = "Ordered"
 )
 
 // Fallback says what a level without endpoints of its own publishes.
@@ -69,11 +69,11 @@ type Fallback string
 
 const (
 	// Flatten publishes the next wider level's addresses.
-	Flatten Fallback = "flatten"
+	Flatten Fallback = "Flatten"
 	// ToWider publishes a CNAME to the next wider level, as Federation v1 did.
-	ToWider Fallback = "cname"
+	ToWider Fallback = "CNAME"
 	// Strict publishes nothing.
-	Strict Fallback = "none"
+	Strict Fallback = "None"
 )
 
 // WhenDead says what is published when no endpoint is usable.
@@ -81,13 +81,13 @@ type WhenDead string
 
 const (
 	// Static keeps what was published last.
-	Static WhenDead = "static"
+	Static WhenDead = "Static"
 	// Open publishes all endpoints.
-	Open WhenDead = "open"
+	Open WhenDead = "Open"
 	// Closed publishes nothing; the names exist still, without data.
-	Closed WhenDead = "closed"
+	Closed WhenDead = "Closed"
 	// Sorry publishes the addresses of a page that says so.
-	Sorry WhenDead = "sorry"
+	Sorry WhenDead = "Sorry"
 )
 
 // Settings are a subject's wishes. The zero value of each means its default.
@@ -131,16 +131,16 @@ func (s Settings) withDefaults() Settings {
 func (s Settings) Check() error {
 	s = s.withDefaults()
 	if !slices.Contains([]Policy{All, Weighted, Nearest, Ordered}, s.Policy) {
-		return fmt.Errorf("policy %q: use all, weighted, nearest or ordered", s.Policy)
+		return fmt.Errorf("policy %q: use All, Weighted, Nearest or Ordered", s.Policy)
 	}
 	if !slices.Contains([]Fallback{Flatten, ToWider, Strict}, s.Fallback) {
-		return fmt.Errorf("fallback %q: use flatten, cname or none", s.Fallback)
+		return fmt.Errorf("fallback %q: use Flatten, CNAME or None", s.Fallback)
 	}
 	if !slices.Contains([]WhenDead{Static, Open, Closed, Sorry}, s.WhenDead) {
-		return fmt.Errorf("when dead %q: use static, open, closed or sorry", s.WhenDead)
+		return fmt.Errorf("when dead %q: use Static, Open, Closed or Sorry", s.WhenDead)
 	}
 	if s.WhenDead == Sorry && len(s.SorryAddresses) == 0 {
-		return fmt.Errorf("when dead \"sorry\" needs addresses")
+		return fmt.Errorf("when dead \"Sorry\" needs addresses")
 	}
 	if s.TTL > maxTTL {
 		return fmt.Errorf("TTL %d s: use at most %d", s.TTL, maxTTL)

@@ -12,6 +12,7 @@ import (
 // +kubebuilder:resource:scope=Cluster,shortName=cl
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Verdict",type=string,JSONPath=`.status.verdict.state`
 // +kubebuilder:printcolumn:name="Version",type=string,JSONPath=`.status.version`
 // +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.status.provider`
 // +kubebuilder:printcolumn:name="Region",type=string,JSONPath=`.status.region`
@@ -106,6 +107,13 @@ type ClusterStatus struct {
 	// +optional
 	// +listType=atomic
 	Free []FreeNodes `json:"free,omitempty"`
+	// Verdict is what the federation believes of the member's health, and on which evidence.
+	// +optional
+	Verdict *Verdict `json:"verdict,omitempty"`
+	// Taints follow from the verdict. They count as those of the spec do.
+	// +optional
+	// +listType=atomic
+	Taints []corev1.Taint `json:"taints,omitempty"`
 	// TokenExpires is when the member's token in use ends.
 	// +optional
 	TokenExpires *metav1.Time `json:"tokenExpires,omitempty"`
@@ -125,6 +133,52 @@ type NodeCount struct {
 	Total int32 `json:"total"`
 	Ready int32 `json:"ready"`
 }
+
+// Verdict is what the federation believes of a member's health.
+type Verdict struct {
+	// State is Ready, Degraded, Unreachable or Down.
+	State string `json:"state"`
+	// Since is when it became so.
+	Since metav1.Time `json:"since"`
+	// Reason is one word, Message says what was seen and what follows.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// +optional
+	Message string `json:"message,omitempty"`
+	// Evidence is what speaks for and against it, one entry for each source.
+	// +optional
+	// +listType=map
+	// +listMapKey=source
+	Evidence []Evidence `json:"evidence,omitempty"`
+}
+
+// States of a Verdict.
+const (
+	VerdictReady       = "Ready"       // the API answers and traffic is served
+	VerdictDegraded    = "Degraded"    // the API answers, capacity or traffic is impaired
+	VerdictUnreachable = "Unreachable" // the API is silent; traffic or witnesses say alive, or nobody else was asked
+	VerdictDown        = "Down"        // the API is silent and traffic is dead, or witnesses agree
+)
+
+// Evidence is what one source says of a member.
+type Evidence struct {
+	// Source is "API", "Traffic", "Cloud", "Drill" or "Witness/CLUSTER".
+	Source string `json:"source"`
+	// Says is Alive, Impaired, Dead or Unknown.
+	Says string `json:"says"`
+	// Since is when the source began to say so.
+	Since metav1.Time `json:"since"`
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// What an Evidence says.
+const (
+	SaysAlive    = "Alive"
+	SaysImpaired = "Impaired"
+	SaysDead     = "Dead"
+	SaysUnknown  = "Unknown"
+)
 
 // Condition types of a Cluster, as in Federation v1, and their reasons.
 const (

@@ -50,6 +50,31 @@ const (
 	TaintDown        = GroupName + "/down"        // its API is silent and traffic is dead
 )
 
+// Taints of Clusters that people set, with "kubefed cordon" and "kubefed drain". They are in Cluster.spec.taints.
+const (
+	TaintCordoned = GroupName + "/cordoned" // NoSchedule: nothing new goes there
+	TaintDrain    = GroupName + "/drain"    // NoExecute: everything moves away, replacements first; its endpoints leave DNS in time
+)
+
+// AnnotationDrill on a Cluster says which FailoverDrill treats it as failed, and how: "NAME/MODE". The drill's controller
+// sets it and takes it away.
+const AnnotationDrill = GroupName + "/drill"
+
+// Annotations that say how the names of a Service, Ingress or Gateway answer. Each wins over the field of DNSSettings of the
+// same name in the object's policy. Values of enumerations are read whatever their case.
+const (
+	AnnotationDNSPublish        = GroupName + "/dns-publish"         // "false": no names
+	AnnotationDNSRouting        = GroupName + "/dns-routing"         // All, Weighted, Nearest, Ordered
+	AnnotationDNSTTL            = GroupName + "/dns-ttl"             // "20", "20s", "5m"
+	AnnotationDNSFallback       = GroupName + "/dns-fallback"        // Flatten, CNAME, None
+	AnnotationDNSWhenDead       = GroupName + "/dns-when-dead"       // Static, Open, Closed, Sorry
+	AnnotationDNSSorryAddresses = GroupName + "/dns-sorry-addresses" // addresses divided by commas
+	AnnotationDNSProbe          = GroupName + "/dns-probe"           // "tcp", "tcp:PORT", "none", or http(s)://[HOST][:PORT]/PATH with host and port of the endpoint where left out
+	AnnotationDNSProbeStatus    = GroupName + "/dns-probe-status"    // expected HTTP status: "200", "200-399" (default)
+	// AnnotationDNSAdopt states records of someone else, exactly as they are, that may be taken over: lines of "NAME TTL TYPE DATA".
+	AnnotationDNSAdopt = GroupName + "/dns-adopt"
+)
+
 // FinalizerMembers keeps a federated object until every member has deleted its copy or a Tombstone stands for it.
 // The API server's admission adds it; pkg/sync takes it off.
 const FinalizerMembers = GroupName + "/members"

@@ -95,6 +95,9 @@ type Propagation struct {
 	// Moves bounds how replicas move between clusters.
 	// +optional
 	Moves *Moves `json:"moves,omitempty"`
+	// DNS says how the names of the selected Services, Ingresses and Gateways answer. Annotations on an object win over it.
+	// +optional
+	DNS *DNSSettings `json:"dns,omitempty"`
 }
 
 // ClusterGroup is one step of an ordered preference.
@@ -222,6 +225,11 @@ type Moves struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^([0-9][0-9]?|100)%$')",message="maxUnavailable must be at least 0, or a percentage from 0% to 100%"
 	MaxUnavailable *intstr.IntOrString `json:"maxUnavailable,omitempty"`
+	// UnhealthyAfter moves replicas away from a cluster in which they have not become ready for so long, while others of the
+	// workload are ready elsewhere. Absent: they stay.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="unhealthyAfter must be a duration such as 90s or 1h30m"
+	UnhealthyAfter *metav1.Duration `json:"unhealthyAfter,omitempty"`
 }
 
 // PropagationPolicyList is a list of PropagationPolicies.

@@ -22,6 +22,8 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&ClusterPropagationPolicy{}, &ClusterPropagationPolicyList{},
 		&OverridePolicy{}, &OverridePolicyList{},
 		&ClusterOverridePolicy{}, &ClusterOverridePolicyList{},
+		&GlobalEndpoints{}, &GlobalEndpointsList{},
+		&Federation{}, &FederationList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
