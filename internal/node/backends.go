@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,21 +12,28 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// routes says which backends stand behind each address and port at which a service is reached: node ports on every node,
-// its own ports on its load balancer, if that has an address.
-func routes(s *v1.Service, balancer netip.Addr, nodes []netip.Addr, slices []*discoveryv1.EndpointSlice) map[netip.AddrPort][]string {
-	all := map[netip.AddrPort][]string{}
+// door is an address and port at which a service is reached over one protocol.
+type door struct {
+	netip.AddrPort
+	protocol v1.Protocol
+}
+
+// routes says which backends stand behind each door of a service: node ports on every node, its own ports on its load
+// balancer, if that has an address.
+func routes(s *v1.Service, balancer netip.Addr, nodes []netip.Addr, slices []*discoveryv1.EndpointSlice) map[door][]string {
+	all := map[door][]string{}
 	for _, port := range s.Spec.Ports {
-		if port.Protocol != v1.ProtocolTCP && port.Protocol != "" {
+		protocol := cmp.Or(port.Protocol, v1.ProtocolTCP)
+		if protocol != v1.ProtocolTCP && protocol != v1.ProtocolUDP {
 			continue
 		}
-		to := backends(slices, port.Name)
+		to := backends(slices, port.Name, protocol)
 		if balancer.IsValid() {
-			all[netip.AddrPortFrom(balancer, uint16(port.Port))] = to
+			all[door{netip.AddrPortFrom(balancer, uint16(port.Port)), protocol}] = to
 		}
 		if port.NodePort != 0 {
 			for _, node := range nodes {
-				all[netip.AddrPortFrom(node, uint16(port.NodePort))] = to
+				all[door{netip.AddrPortFrom(node, uint16(port.NodePort)), protocol}] = to
 			}
 		}
 	}
@@ -34,10 +42,10 @@ func routes(s *v1.Service, balancer netip.Addr, nodes []netip.Addr, slices []*di
 
 // backends are the local addresses that stand behind a service's port of this name, sorted. They are the ready
 // endpoints; where there is none, those that still serve while they terminate, as with kube-proxy.
-func backends(endpointSlices []*discoveryv1.EndpointSlice, portName string) []string {
+func backends(endpointSlices []*discoveryv1.EndpointSlice, portName string, protocol v1.Protocol) []string {
 	var ready, leaving []string
 	for _, slice := range endpointSlices {
-		port := portNumber(slice, portName)
+		port := portNumber(slice, portName, protocol)
 		if port == 0 || slice.AddressType != discoveryv1.AddressTypeIPv4 {
 			continue
 		}
@@ -64,9 +72,9 @@ func backends(endpointSlices []*discoveryv1.EndpointSlice, portName string) []st
 	return slices.Compact(ready) // an endpoint may be in two slices while it moves
 }
 
-func portNumber(slice *discoveryv1.EndpointSlice, name string) int32 {
+func portNumber(slice *discoveryv1.EndpointSlice, name string, protocol v1.Protocol) int32 {
 	for _, p := range slice.Ports {
-		if ptr.Deref(p.Name, "") == name {
+		if ptr.Deref(p.Name, "") == name && ptr.Deref(p.Protocol, v1.ProtocolTCP) == protocol {
 			return ptr.Deref(p.Port, 0)
 		}
 	}

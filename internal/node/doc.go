@@ -28,9 +28,9 @@
 //
 // # Services and claims
 //
-// A Service of type LoadBalancer gets an address of Config.IPRange, on which its TCP ports are forwarded to ready
-// endpoints, as TCP node ports are at the address of each node. Cluster IPs have no data path. Claims of the default
-// StorageClass are directories.
+// A Service of type LoadBalancer gets an address of Config.IPRange, on which its TCP and UDP ports are forwarded to ready
+// endpoints, as node ports are at the address of each node. Datagrams of one client go to one backend until it leaves or
+// the client is silent for half a minute. Cluster IPs have no data path. Claims of the default StorageClass are directories.
 //
 // # Logs, port-forward and exec
 //

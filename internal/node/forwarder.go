@@ -7,41 +7,56 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	"k8s.io/klog/v2"
 )
 
 // dialTimeout is how long a backend may take to accept; the next one is tried then.
 const dialTimeout = 2 * time.Second
 
-// forwarder forwards TCP connections from one address to backends in turn. While there is no backend it does not
-// listen, so that clients are refused. Connections live on when their backend leaves the list.
-type forwarder struct {
+// forwarder forwards from one door to backends in turn. While there is no backend it does not listen, so that clients
+// are refused.
+type forwarder interface {
+	// set replaces the backends. The error says that the address can't be listened on; set may be called again.
+	set(backends []string) error
+	// close ends the listener and all that was forwarded, and returns when it has ended.
+	close()
+}
+
+// newForwarder makes a forwarder that has no backends; it ends with close or with ctx.
+func newForwarder(ctx context.Context, at door) forwarder {
+	if at.protocol == v1.ProtocolUDP {
+		return newDatagrams(ctx, at.AddrPort)
+	}
+	return newConnections(ctx, at.AddrPort)
+}
+
+// connections forwards TCP. Connections live on when their backend leaves the list.
+type connections struct {
 	address netip.AddrPort
 	ctx     context.Context
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
 	mu       sync.Mutex
-	backends []string
-	next     int
+	backends rotation
 	listener net.Listener
 }
 
-// newForwarder makes a forwarder that has no backends; it ends with close or with ctx.
-func newForwarder(ctx context.Context, address netip.AddrPort) *forwarder {
-	f := &forwarder{address: address}
+func newConnections(ctx context.Context, address netip.AddrPort) *connections {
+	f := &connections{address: address}
 	f.ctx, f.stop = context.WithCancel(ctx)
 	return f
 }
 
-// set replaces the backends. The error says that the address can't be listened on; set may be called again.
-func (f *forwarder) set(backends []string) error {
+func (f *connections) set(backends []string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.backends = backends
+	f.backends.all = backends
 	switch {
 	case len(backends) == 0 && f.listener != nil:
 		f.listener.Close()
@@ -57,8 +72,7 @@ func (f *forwarder) set(backends []string) error {
 	return nil
 }
 
-// close ends the listener and all connections, and returns when they have ended.
-func (f *forwarder) close() {
+func (f *connections) close() {
 	f.stop()
 	f.mu.Lock()
 	if f.listener != nil {
@@ -69,7 +83,7 @@ func (f *forwarder) close() {
 	f.running.Wait()
 }
 
-func (f *forwarder) accept(l net.Listener) {
+func (f *connections) accept(l net.Listener) {
 	for {
 		client, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) || f.ctx.Err() != nil {
@@ -84,7 +98,7 @@ func (f *forwarder) accept(l net.Listener) {
 	}
 }
 
-func (f *forwarder) serve(client *net.TCPConn) {
+func (f *connections) serve(client *net.TCPConn) {
 	defer client.Close()
 	backend, err := f.dial()
 	if err != nil {
@@ -113,7 +127,7 @@ func pipe(to, from *net.TCPConn) {
 }
 
 // dial connects to the next backend that answers.
-func (f *forwarder) dial() (*net.TCPConn, error) {
+func (f *connections) dial() (*net.TCPConn, error) {
 	err := errors.New("there is none")
 	for _, backend := range f.inTurn() {
 		dialer := net.Dialer{Timeout: dialTimeout}
@@ -125,14 +139,24 @@ func (f *forwarder) dial() (*net.TCPConn, error) {
 	return nil, err
 }
 
-// inTurn is all backends, beginning with the one whose turn it is.
-func (f *forwarder) inTurn() []string {
+func (f *connections) inTurn() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	n := len(f.backends)
+	return f.backends.inTurn()
+}
+
+// rotation gives backends in turn. It is not safe for concurrent use.
+type rotation struct {
+	all  []string
+	next int
+}
+
+// inTurn is all backends, beginning with the one whose turn it is.
+func (r *rotation) inTurn() []string {
+	n := len(r.all)
 	if n == 0 {
 		return nil
 	}
-	f.next = (f.next + 1) % n
-	return append(append([]string{}, f.backends[f.next:]...), f.backends[:f.next]...)
+	r.next = (r.next + 1) % n
+	return slices.Concat(r.all[r.next:], r.all[:r.next])
 }

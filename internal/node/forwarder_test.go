@@ -63,7 +63,7 @@ func ask(address netip.AddrPort, text string) (string, error) {
 }
 
 func TestForwarder(t *testing.T) {
-	f := newForwarder(t.Context(), freeAddress(t))
+	f := newConnections(t.Context(), freeAddress(t))
 	defer f.close()
 	if _, err := ask(f.address, "x"); err == nil {
 		t.Fatal("connected although there is no backend")
@@ -104,7 +104,7 @@ func TestForwarder(t *testing.T) {
 }
 
 func TestForwarderCloseEndsConnections(t *testing.T) {
-	f := newForwarder(t.Context(), freeAddress(t))
+	f := newConnections(t.Context(), freeAddress(t))
 	if err := f.set([]string{backend(t, "a")}); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestBackends(t *testing.T) {
 		{"address from elsewhere", []*discoveryv1.EndpointSlice{slice("http", endpoint("192.168.1.1", ready))}, []string{"192.168.1.1:80"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, backends(tc.slices, "http")); diff != "" {
+			if diff := cmp.Diff(tc.want, backends(tc.slices, "http", v1.ProtocolTCP)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -160,11 +160,14 @@ func TestRoutes(t *testing.T) {
 	name := "http"
 	slices := []*discoveryv1.EndpointSlice{{
 		AddressType: discoveryv1.AddressTypeIPv4, Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.1.1.2"}}},
-		Ports: []discoveryv1.EndpointPort{{Name: &name, Port: ptr.To[int32](80)}},
+		Ports: []discoveryv1.EndpointPort{
+			{Name: &name, Port: ptr.To[int32](80)},
+			{Name: ptr.To("dns"), Port: ptr.To[int32](5353), Protocol: ptr.To(v1.ProtocolUDP)},
+		},
 	}}
 	nodes := Addresses(netip.MustParsePrefix("127.20.0.0/16"), 2)
 	balancer := netip.MustParseAddr("127.20.200.1")
-	backend := []string{"127.1.1.2:80"}
+	backend, dns := []string{"127.1.1.2:80"}, []string{"127.1.1.2:5353"}
 	for _, tc := range []struct {
 		name     string
 		ports    []v1.ServicePort
@@ -178,12 +181,21 @@ func TestRoutes(t *testing.T) {
 			map[string][]string{"127.20.0.16:30000": backend, "127.20.0.17:30000": backend, "127.20.200.1:8000": backend}},
 		{"load balancer without node port", []v1.ServicePort{{Name: name, Port: 8000}}, balancer, map[string][]string{"127.20.200.1:8000": backend}},
 		{"no endpoint", []v1.ServicePort{{Name: "other", Port: 8000}}, balancer, map[string][]string{"127.20.200.1:8000": nil}},
-		{"UDP", []v1.ServicePort{{Name: name, Port: 53, NodePort: 30000, Protocol: v1.ProtocolUDP}}, balancer, map[string][]string{}},
+		{"UDP", []v1.ServicePort{{Name: "dns", Port: 53, NodePort: 30000, Protocol: v1.ProtocolUDP}}, balancer,
+			map[string][]string{"UDP 127.20.0.16:30000": dns, "UDP 127.20.0.17:30000": dns, "UDP 127.20.200.1:53": dns}},
+		{"UDP and TCP at one port", []v1.ServicePort{{Name: "dns", Port: 53, Protocol: v1.ProtocolUDP}, {Name: name, Port: 53, Protocol: v1.ProtocolTCP}}, balancer,
+			map[string][]string{"UDP 127.20.200.1:53": dns, "127.20.200.1:53": backend}},
+		{"a name of another protocol", []v1.ServicePort{{Name: name, Port: 53, Protocol: v1.ProtocolUDP}}, balancer, map[string][]string{"UDP 127.20.200.1:53": nil}},
+		{"SCTP", []v1.ServicePort{{Name: name, Port: 53, NodePort: 30000, Protocol: v1.ProtocolSCTP}}, balancer, map[string][]string{}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got := map[string][]string{}
 			for from, to := range routes(&v1.Service{Spec: v1.ServiceSpec{Ports: tc.ports}}, tc.balancer, nodes, slices) {
-				got[from.String()] = to
+				where := from.String()
+				if from.protocol != v1.ProtocolTCP {
+					where = string(from.protocol) + " " + where
+				}
+				got[where] = to
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -19,8 +19,8 @@ import (
 )
 
 // services is the data path of Services: it forwards their node ports on all nodes, and gives those of type LoadBalancer
-// an address, on which it forwards their ports; TCP alone. Session affinity, traffic policies and source ranges have no
-// effect.
+// an address, on which it forwards their ports; TCP and UDP. Session affinity, traffic policies and source ranges have
+// no effect.
 type services struct {
 	client kubernetes.Interface
 	nodes  []netip.Addr
@@ -32,7 +32,7 @@ type services struct {
 
 	// mu guards forwarders; what a service has there is used by the one worker that has its name.
 	mu         sync.Mutex
-	forwarders map[cache.ObjectName]map[netip.AddrPort]*forwarder
+	forwarders map[cache.ObjectName]map[door]forwarder
 }
 
 func newServices(client kubernetes.Interface, nodes []netip.Addr, addresses *addressPool, f informers.SharedInformerFactory) *services {
@@ -40,7 +40,7 @@ func newServices(client kubernetes.Interface, nodes []netip.Addr, addresses *add
 		client: client, nodes: nodes, addresses: addresses, queue: newQueue("services"),
 		services:   f.Core().V1().Services().Lister(),
 		slices:     f.Discovery().V1().EndpointSlices().Lister(),
-		forwarders: map[cache.ObjectName]map[netip.AddrPort]*forwarder{},
+		forwarders: map[cache.ObjectName]map[door]forwarder{},
 	}
 }
 
@@ -115,11 +115,11 @@ func (s *services) forward(ctx context.Context, key cache.ObjectName, service *v
 	return errors.Join(errs...)
 }
 
-func (s *services) forwardersOf(key cache.ObjectName) map[netip.AddrPort]*forwarder {
+func (s *services) forwardersOf(key cache.ObjectName) map[door]forwarder {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.forwarders[key] == nil {
-		s.forwarders[key] = map[netip.AddrPort]*forwarder{}
+		s.forwarders[key] = map[door]forwarder{}
 	}
 	return s.forwarders[key]
 }
