@@ -189,6 +189,10 @@ type ClusterEndpoint struct {
 	// Since is when the state became so.
 	// +optional
 	Since *metav1.Time `json:"since,omitempty"`
+	// ReleasedAt is when no client could hold the cluster's addresses from DNS any more: they had been absent at every server for the
+	// highest TTL with which they were published, and a slack. Absent while they are published or may be held.
+	// +optional
+	ReleasedAt *metav1.Time `json:"releasedAt,omitempty"`
 	// Reason is one word, Message says why the state is so, or why the cluster is withheld.
 	// +optional
 	Reason string `json:"reason,omitempty"`
