@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo bench bench-dns dns-interop images cross lint generate verify clean
+.PHONY: help build test race e2e demo e2e-dns bench bench-dns images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -35,11 +35,14 @@ race: build ## Unit tests of what does not link Kubernetes, with the race detect
 e2e: build ## Stories on real local clusters
 	$(GO) test -count=1 -timeout 40m ./e2e
 
-DNS_TOOLS = bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd
-dns-interop: ## The embedded DNS server with BIND, Knot and NSD as secondaries, and dig, kdig and delv as clients
-	@PATH="$$PATH:/usr/sbin"; for p in dig delv kdig named named-checkzone knotd nsd; do \
-	  command -v $$p >/dev/null || { apt-get update -qq && apt-get install -y -qq $(DNS_TOOLS) || { echo "install $(DNS_TOOLS), as packages of Debian"; exit 1; }; }; done
-	$(GO) test -count=1 -timeout 10m -v ./e2e/dns
+DNS_TOOLS = bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd pdns-server pdns-backend-sqlite3 sqlite3 unbound ldnsutils
+e2e-dns: ## The DNS providers with BIND, Knot, PowerDNS, NSD and unbound, installed from Debian packages where missing
+	@PATH="$$PATH:/usr/sbin"; missing=; \
+	for p in dig delv kdig named named-checkzone knotd nsd pdns_server pdnsutil sqlite3 unbound ldns-verify-zone; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
+	[ -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql ] || missing="$$missing pdns-backend-sqlite3"; \
+	[ -z "$$missing" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DNS_TOOLS) >/dev/null; } || \
+	  { echo "missing:$$missing. Install $(DNS_TOOLS), as packages of Debian or Ubuntu, then try again"; exit 1; }
+	$(GO) test -count=1 -timeout 10m ./e2e/dns
 
 demo: build ## The story of the README, on local clusters, with real output
 	$(GO) run ./e2e/demo
