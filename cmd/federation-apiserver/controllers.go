@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -27,11 +28,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	mcsv1 "sigs.k8s.io/mcs-api/pkg/apis/v1beta1"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/apiserver"
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/kind"
+	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/sync"
 )
 
@@ -47,6 +50,7 @@ var controllers = []controller{
 	{name: "cluster", start: startCluster},
 	{name: "placement", start: startPlacement},
 	{name: "sync", start: startSync},
+	{name: "mcs", start: startMCS},
 }
 
 // Environment is what the federation's controllers share: one cache, one catalog of kinds, one manager that runs them
@@ -94,6 +98,8 @@ type controllerOptions struct {
 	signing     apiserver.SigningFiles
 	cluster     cluster.Options
 	sync        sync.Options
+	// clusterSetRange is where clusterset IPs come from.
+	clusterSetRange string
 	// running is true while there is a manager that runs the controllers, or waits for the lease to do so.
 	running atomic.Bool
 }
@@ -106,10 +112,11 @@ func newControllerOptions() *controllerOptions {
 		hostname = "unknown"
 	}
 	return &controllerOptions{
-		selected:    []string{"*"},
-		leaderElect: true,
-		identity:    hostname + "_" + string(uuid.NewUUID()),
-		lease:       leaseDurations{duration: 15 * time.Second, renew: 10 * time.Second, retry: 2 * time.Second},
+		selected:        []string{"*"},
+		clusterSetRange: mcs.DefaultRange,
+		leaderElect:     true,
+		identity:        hostname + "_" + string(uuid.NewUUID()),
+		lease:           leaseDurations{duration: 15 * time.Second, renew: 10 * time.Second, retry: 2 * time.Second},
 	}
 }
 
@@ -118,6 +125,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 		"Controllers to run: '*' means all, 'foo' means foo, '-foo' means all but foo, nothing means none. All: "+strings.Join(controllerNames(), ", ")+".")
 	o.cluster.AddFlags(fs)
 	o.sync.AddFlags(fs)
+	fs.StringVar(&o.clusterSetRange, "clusterset-ip-range", o.clusterSetRange, "IPv4 range of the addresses of exported Services, in CIDR notation. No cluster may use it for anything else.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }
 
@@ -146,6 +154,9 @@ func (o *controllerOptions) validate() error {
 		if name != "*" && !slices.Contains(known, strings.TrimPrefix(name, "-")) {
 			errs = append(errs, fmt.Errorf("--controllers: there is no controller %q: choose from %s", name, strings.Join(known, ", ")))
 		}
+	}
+	if r, err := netip.ParsePrefix(o.clusterSetRange); err != nil || !r.Addr().Is4() || r.Bits() > 30 {
+		errs = append(errs, fmt.Errorf("--clusterset-ip-range=%s: write an IPv4 range such as %s", o.clusterSetRange, mcs.DefaultRange))
 	}
 	return errors.Join(errs...)
 }
@@ -226,6 +237,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientscheme.AddToScheme(scheme))
 	utilruntime.Must(federation.AddToScheme(scheme))
+	utilruntime.Must(mcsv1.Install(scheme))
 	lock, err := o.lock(restConfig)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"net/netip"
 
 	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
 )
@@ -29,6 +31,22 @@ func startSync(_ context.Context, env *Environment) error {
 		return err
 	}
 	engager, err := sync.Add(env.Manager, env.Catalog, federationClient, env.Federation, env.options.sync)
+	if err != nil {
+		return err
+	}
+	env.Registry.Add(engager)
+	return nil
+}
+
+// startMCS makes exported Services usable in all members.
+func startMCS(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("mcs")
+	if err != nil {
+		return err
+	}
+	engager, err := mcs.Add(env.Manager, federationClient, mcs.Options{
+		Federation: env.Federation, Range: netip.MustParsePrefix(env.options.clusterSetRange),
+	})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy", "internal/tracing"},
 	"pkg/plan":            {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/placement"},
 	"pkg/cluster":         {"pkg/apis", "pkg/kind"},
+	"pkg/mcs":             {"pkg/apis", "pkg/cluster", "pkg/dns"},
 	"pkg/override":        {"pkg/apis", "pkg/kind", "pkg/policy"},
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},
 	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "pkg/policy", "pkg/override", "pkg/render", "internal/tracing"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,10 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
+	mcscrd "sigs.k8s.io/mcs-api/config/crd"
 	"sigs.k8s.io/yaml"
 
 	"kubefed.dev/kubefed/pkg/apis/crds"
@@ -88,15 +91,18 @@ func ownDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the federation's kinds: %w", err)
 	}
-	definitions := make([]*apiextensionsv1.CustomResourceDefinition, 0, len(entries))
+	// The Multi-Cluster Services API is served beside the federation's own kinds.
+	files := map[string][]byte{"serviceexports": mcscrd.ServiceExportCRD, "serviceimports": mcscrd.ServiceImportCRD}
 	for _, entry := range entries {
-		data, err := crds.Files.ReadFile(entry.Name())
-		if err != nil {
+		if files[entry.Name()], err = crds.Files.ReadFile(entry.Name()); err != nil {
 			return nil, fmt.Errorf("reading the federation's kinds: %w", err)
 		}
+	}
+	definitions := make([]*apiextensionsv1.CustomResourceDefinition, 0, len(files))
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if err := yaml.UnmarshalStrict(data, definition); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", entry.Name(), err)
+		if err := yaml.UnmarshalStrict(files[name], definition); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
 		}
 		apiextensionsv1.SetDefaults_CustomResourceDefinition(definition)
 		apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&definition.Spec)
@@ -169,18 +175,25 @@ func served(ctx context.Context, core kubernetes.Interface, extensions apiextens
 			return fmt.Errorf("%s is not established yet", definition.Name)
 		}
 	}
-	list := &metav1.APIResourceList{}
-	// The client would obey the server's wish to ask again in five seconds.
-	err := core.Discovery().RESTClient().Get().AbsPath("apis", federation.GroupName, federation.GroupVersion.Version).MaxRetries(0).Do(ctx).Into(list)
-	if err != nil {
-		return fmt.Errorf("discovering %s: %w", federation.GroupVersion, err)
-	}
 	resources := map[string]bool{}
-	for _, r := range list.APIResources {
-		resources[r.Name] = true
-	}
 	for _, definition := range definitions {
-		if !resources[definition.Spec.Names.Plural] {
+		for _, version := range definition.Spec.Versions {
+			group := schema.GroupVersion{Group: definition.Spec.Group, Version: version.Name}
+			if resources[group.String()] {
+				continue
+			}
+			resources[group.String()] = true
+			list := &metav1.APIResourceList{}
+			// The client would obey the server's wish to ask again in five seconds.
+			err := core.Discovery().RESTClient().Get().AbsPath("apis", group.Group, group.Version).MaxRetries(0).Do(ctx).Into(list)
+			if err != nil {
+				return fmt.Errorf("discovering %s: %w", group, err)
+			}
+			for _, r := range list.APIResources {
+				resources[group.Group+"/"+r.Name] = true
+			}
+		}
+		if !resources[definition.Spec.Group+"/"+definition.Spec.Names.Plural] {
 			return fmt.Errorf("%s is not in discovery yet", definition.Name)
 		}
 	}

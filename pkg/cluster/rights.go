@@ -46,7 +46,9 @@ func memberRules(customResources bool) []rbacv1.PolicyRule {
 		// What is shown on the federation API.
 		{APIGroups: []string{""}, Resources: []string{"nodes", "pods", "pods/log", "events", "endpoints"}, Verbs: readVerbs},
 		{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: readVerbs},
-		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: readVerbs},
+		// Endpoints of exported Services, read here and written where they are imported.
+		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: writeVerbs},
+		{APIGroups: []string{"multicluster.x-k8s.io"}, Resources: []string{"serviceimports", "serviceimports/status"}, Verbs: writeVerbs},
 		// Probes. Most clusters grant these to everyone; hardened ones do not.
 		{NonResourceURLs: []string{"/readyz", "/livez", "/version", "/version/", "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"}, Verbs: []string{"get"}},
 	}

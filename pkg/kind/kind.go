@@ -81,6 +81,8 @@ var (
 		"authentication.k8s.io": true, "authorization.k8s.io": true, "certificates.k8s.io": true,
 		"flowcontrol.apiserver.k8s.io": true, "node.k8s.io": true, "resource.k8s.io": true,
 		"internal.apiserver.k8s.io": true, "storagemigration.k8s.io": true,
+		// Exports and imports are pkg/mcs' business.
+		"multicluster.x-k8s.io": true,
 	}
 	neverKind = map[schema.GroupKind]bool{
 		{Kind: "Event"}: true, {Kind: "Pod"}: true, {Kind: "Node"}: true, {Kind: "Endpoints"}: true, {Kind: "Binding"}: true,
@@ -139,7 +141,7 @@ func FederatedObject(gk schema.GroupKind, obj metav1.Object, secretType corev1.S
 	case schema.GroupKind{Group: "scheduling.k8s.io", Kind: "PriorityClass"}:
 		return !strings.HasPrefix(name, "system-")
 	case schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:
-		return !strings.HasSuffix(name, "."+federation.GroupName)
+		return !strings.HasSuffix(name, "."+federation.GroupName) && !strings.HasSuffix(name, ".multicluster.x-k8s.io")
 	}
 	return true
 }
