@@ -96,7 +96,7 @@ func (s secondary) begin(t *testing.T, port, primary int) {
 	t.Helper()
 	dir := t.TempDir()
 	files, args := s.configure(dir, port, primary)
-	launch(t, s.program, dir, files, args...)
+	launch(t, s.program, dir, nil, files, args...)
 }
 
 // zoneAt is what a server hands out of the zone, sorted, without the SOA.

@@ -21,7 +21,7 @@ const (
 	secret   = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IQ=="
 )
 
-const packages = "bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd pdns-server pdns-backend-sqlite3 sqlite3 unbound ldnsutils"
+const packages = "bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd pdns-server pdns-backend-sqlite3 sqlite3 unbound ldnsutils faketime"
 
 // tool finds a program, also where the system's daemons are.
 func tool(t *testing.T, name string) string {
@@ -73,7 +73,7 @@ func freePort(t *testing.T) int {
 }
 
 // launch starts a program in a directory with files; the test ends it.
-func launch(t *testing.T, program, dir string, files map[string]string, args ...string) {
+func launch(t *testing.T, program, dir string, env []string, files map[string]string, args ...string) {
 	t.Helper()
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -82,7 +82,7 @@ func launch(t *testing.T, program, dir string, files map[string]string, args ...
 	}
 	cmd := exec.Command(tool(t, program), args...)
 	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr, cmd.Dir = &log, &log, dir
+	cmd.Stdout, cmd.Stderr, cmd.Dir, cmd.Env = &log, &log, dir, append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

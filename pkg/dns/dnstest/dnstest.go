@@ -30,6 +30,7 @@ func Run(t *testing.T, provider dns.Provider, zone string) {
 		{"a name outside the zone, malformed data and the other family's addresses are Invalid", s.invalid},
 		{"a lower epoch is fenced off", s.fences},
 		{"of writers that race none loses an update", s.races},
+		{"random schedules of two writers lose nothing", s.schedules},
 		{"routed sets are kept apart", s.routed},
 		{"a plan that was applied leaves nothing to do", s.settles},
 	} {

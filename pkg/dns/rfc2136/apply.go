@@ -30,7 +30,7 @@ func (p *Provider) Apply(ctx context.Context, zone string, fence dns.Fence, chan
 	}
 	s, err := p.dial(ctx, p.config.Server, p.config.Key)
 	if err != nil {
-		return dns.Receipt{}, classify(zone, err)
+		return dns.Receipt{}, p.explain(ctx, zone, err)
 	}
 	defer s.close()
 	w := &writer{session: s, provider: p, zone: zone, fence: fence}
@@ -50,12 +50,12 @@ func (p *Provider) Apply(ctx context.Context, zone string, fence dns.Fence, chan
 			break
 		}
 		if pending, err = w.round(ctx, pending, round > 0); err != nil {
-			return dns.Receipt{}, classify(zone, err)
+			return dns.Receipt{}, p.explain(ctx, zone, err)
 		}
 	}
 	serial, err := s.serial(zone)
 	if err != nil {
-		return dns.Receipt{}, classify(zone, err)
+		return dns.Receipt{}, p.explain(ctx, zone, err)
 	}
 	w.receipt.Version = version(serial)
 	return w.receipt, nil

@@ -27,7 +27,7 @@ func (p *Provider) Await(ctx context.Context, zone string, r dns.Receipt) error 
 	var late []error
 	for _, server := range p.config.Servers {
 		for pause := firstPause; ; pause = min(2*pause, lastPause) {
-			err := p.has(ctx, server, zone, uint32(version))
+			err := p.has(ctx, server, p.keyFor(server), zone, uint32(version))
 			if err == nil {
 				break
 			}
@@ -46,12 +46,15 @@ func (p *Provider) Await(ctx context.Context, zone string, r dns.Receipt) error 
 	return nil
 }
 
-// has asks one server.
-func (p *Provider) has(ctx context.Context, server, zone string, version uint32) error {
-	var key *Key
+func (p *Provider) keyFor(server string) *Key {
 	if server == p.config.Server {
-		key = p.config.Key
+		return p.config.Key
 	}
+	return nil
+}
+
+// has asks one server; the error says why it does not have the version.
+func (p *Provider) has(ctx context.Context, server string, key *Key, zone string, version uint32) error {
 	s, err := p.dial(ctx, server, key)
 	if err != nil {
 		return err
@@ -61,7 +64,7 @@ func (p *Provider) has(ctx context.Context, server, zone string, version uint32)
 	if err != nil {
 		return err
 	}
-	if int32(serial-version) < 0 { // RFC 1982
+	if version != 0 && int32(serial-version) < 0 { // RFC 1982
 		return fmt.Errorf("has serial %d, not yet %d", serial, version)
 	}
 	return nil

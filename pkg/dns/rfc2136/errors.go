@@ -16,6 +16,8 @@ type rcodeError struct {
 	tsig uint16
 	// signed says whether the request was.
 	signed bool
+	// served says that the server answers for the zone where it is asked without a key.
+	served bool
 }
 
 func (e *rcodeError) Error() string {
@@ -31,7 +33,7 @@ func (e *rcodeError) Error() string {
 func advice(e *rcodeError) string {
 	switch {
 	case e.tsig == miekg.RcodeBadKey:
-		return ": it does not know the key; check the key's name and algorithm at both ends"
+		return ": it does not know the key; check that its name, algorithm and secret are the same at both ends"
 	case e.tsig == miekg.RcodeBadSig:
 		return ": the key has another secret there; give both ends the same"
 	case e.tsig == miekg.RcodeBadTime:
@@ -44,6 +46,9 @@ func advice(e *rcodeError) string {
 		}
 		return ": it may want a signature; give a key"
 	case miekg.RcodeNotAuth:
+		if e.served && e.signed {
+			return ": it has the zone, so it is the key that it does not take; check its name, algorithm and secret, the clocks, and that it may transfer the zone"
+		}
 		if e.signed {
 			return ": it is not the zone's primary; name the zone and the server that has it"
 		}
@@ -76,7 +81,7 @@ func (e *rcodeError) kind() dns.ErrorKind {
 	case miekg.RcodeRefused, miekg.RcodeNotImplemented:
 		return dns.Denied
 	case miekg.RcodeNotAuth:
-		if !e.signed {
+		if !e.signed || e.served {
 			return dns.Denied
 		}
 		return dns.NotFound

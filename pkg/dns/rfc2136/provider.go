@@ -130,14 +130,24 @@ func (p *Provider) Records(ctx context.Context, zone string) (dns.Snapshot, erro
 	}
 	s, err := p.dial(ctx, p.config.Server, p.config.Key)
 	if err != nil {
-		return dns.Snapshot{}, classify(zone, err)
+		return dns.Snapshot{}, p.explain(ctx, zone, err)
 	}
 	defer s.close()
 	c, err := p.read(ctx, s, zone, false)
 	if err != nil {
-		return dns.Snapshot{}, classify(zone, err)
+		return dns.Snapshot{}, p.explain(ctx, zone, err)
 	}
 	return dns.Snapshot{Version: version(c.serial), Sets: slices.Clone(c.sets)}, nil
+}
+
+// explain classifies an error. PowerDNS answers NOTAUTH alike to a zone that it does not have and to a key that it does not take:
+// asked without a key it tells which it is.
+func (p *Provider) explain(ctx context.Context, zone string, err error) error {
+	if answer, ok := errors.AsType[*rcodeError](err); ok && answer.rcode == miekg.RcodeNotAuth && answer.tsig == 0 {
+		answer.served = p.has(ctx, p.config.Server, nil, zone, 0) == nil
+		err = answer
+	}
+	return classify(zone, err)
 }
 
 func (p *Provider) known(zone string) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"time"
 
 	miekg "github.com/miekg/dns"
@@ -40,11 +39,16 @@ func (s *session) close() {
 func (s *session) exchange(m *miekg.Msg) (*miekg.Msg, error) {
 	reply, err := s.once(m)
 	if wrong, ok := errors.AsType[*timeError](err); ok {
-		s.provider.skew.Store(wrong.server - time.Now().Unix())
-		s.provider.config.Log.Info("clock differs from the DNS server's; signing with its time", "server", s.conn.RemoteAddr().String(), "seconds", s.provider.skew.Load())
+		s.heed(wrong)
 		return s.once(m)
 	}
 	return reply, err
+}
+
+// heed takes over the server's time.
+func (s *session) heed(wrong *timeError) {
+	s.provider.skew.Store(wrong.server - wrong.ours)
+	s.provider.config.Log.Info("clock differs from the DNS server's; signing with its time", "server", s.conn.RemoteAddr().String(), "seconds", wrong.server-wrong.ours)
 }
 
 func (s *session) once(m *miekg.Msg) (*miekg.Msg, error) {
@@ -118,14 +122,13 @@ func (s *session) verify(raw []byte, reply *miekg.Msg, requestMAC string, later 
 	if tsig.Error == miekg.RcodeBadKey || tsig.Error == miekg.RcodeBadSig {
 		return "", &rcodeError{rcode: reply.Rcode, tsig: tsig.Error, signed: true}
 	}
-	err := miekg.TsigVerify(raw, s.key.Secret, requestMAC, later)
-	if tsig.Error == miekg.RcodeBadTime && (err == nil || errors.Is(err, miekg.ErrTime)) {
-		server, parseErr := strconv.ParseInt(tsig.OtherData, 16, 64)
-		if parseErr != nil || server <= 0 {
-			return "", &rcodeError{rcode: reply.Rcode, tsig: tsig.Error, signed: true}
+	if tsig.Error == miekg.RcodeBadTime {
+		if wrong, ok := serverTime(raw, tsig, s.key, requestMAC); ok {
+			return "", wrong
 		}
-		return "", &timeError{server: server, ours: time.Now().Unix()}
+		return "", &rcodeError{rcode: reply.Rcode, tsig: tsig.Error, signed: true}
 	}
+	err := miekg.TsigVerify(raw, s.key.Secret, requestMAC, later)
 	if errors.Is(err, miekg.ErrTime) { // The MAC is right; the time is to be near the server's, not this machine's.
 		if off := int64(tsig.TimeSigned) - time.Now().Unix() - s.provider.skew.Load(); off >= -fudge && off <= fudge {
 			err = nil

@@ -60,7 +60,7 @@ func (s *session) begin(m *miekg.Msg) (reply *miekg.Msg, mac string, err error) 
 		if !ok {
 			break
 		}
-		s.provider.skew.Store(wrong.server - wrong.ours)
+		s.heed(wrong)
 	}
 	return reply, mac, err
 }

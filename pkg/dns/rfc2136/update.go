@@ -13,6 +13,8 @@ const (
 	maxMessage = 65535
 	// maxUpdate is how many octets one update may have, without its signature.
 	maxUpdate = 60000
+	// maxEdits is how many changes one update has. PowerDNS compares each prerequisite with all others.
+	maxEdits = 100
 )
 
 // besides are the types that may stand at a name and forbid a CNAME there. A prerequisite cannot say "nothing else", so it says that
@@ -74,8 +76,11 @@ func (u *update) require(set []miekg.RR) {
 	}
 }
 
-// add takes in a change, if there is room for it and its name is not touched yet; the first is always taken.
+// add takes in a change, if there is room for it and its name is not touched yet.
 func (u *update) add(e edit) (taken bool, err error) {
+	if len(u.edits) == maxEdits {
+		return false, nil
+	}
 	names := map[string]bool{}
 	for _, s := range append(append([]dns.RecordSet(nil), e.change.Before...), e.change.After...) {
 		names[s.Name] = true
