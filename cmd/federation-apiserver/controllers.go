@@ -33,6 +33,7 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/apiserver"
 	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/endpoint"
 	"kubefed.dev/kubefed/pkg/kind"
 	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/sync"
@@ -48,6 +49,7 @@ type controller struct {
 // controllers is the table of the federation's own controllers, in the order in which they are registered.
 var controllers = []controller{
 	{name: "cluster", start: startCluster},
+	{name: "endpoint", start: startEndpoint},
 	{name: "placement", start: startPlacement},
 	{name: "sync", start: startSync},
 	{name: "mcs", start: startMCS},
@@ -70,6 +72,8 @@ type Environment struct {
 	Discovery discovery.DiscoveryInterface
 	// Registry holds the connections to members.
 	Registry *cluster.Registry
+	// Endpoints knows where members serve federated objects, and whether they answer.
+	Endpoints *endpoint.Collector
 	// Catalog follows the objects of every federatable kind. Add handlers in start; it is started afterwards.
 	Catalog *kind.Catalog
 	// Federation is the federation's name.
@@ -280,7 +284,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		return nil, fmt.Errorf("preparing the connections to members: %w", err)
 	}
 	return &Environment{
-		options: o, Registry: registry,
+		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
 	}, nil

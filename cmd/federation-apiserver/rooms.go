@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
@@ -17,6 +19,14 @@ func startCluster(_ context.Context, env *Environment) error {
 		return err
 	}
 	return cluster.NewController(env.Registry, env.options.cluster).SetupWithManager(env.Manager, federationClient)
+}
+
+// startEndpoint follows where members serve federated objects, and whether they answer. Only who leads watches and asks.
+func startEndpoint(_ context.Context, env *Environment) error {
+	if err := env.Endpoints.SetupWithManager(env.Manager); err != nil {
+		return err
+	}
+	return env.Manager.Add(manager.RunnableFunc(func(context.Context) error { env.Registry.Add(env.Endpoints); return nil }))
 }
 
 // startPlacement decides where objects go.

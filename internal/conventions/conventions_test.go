@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},
 	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "pkg/policy", "pkg/override", "pkg/render", "internal/tracing"},
 	"pkg/probe":           {"pkg/apis"},
+	"pkg/endpoint":        {"pkg/apis", "pkg/cluster", "pkg/dns", "pkg/probe"},
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},
 	"pkg/dns":             {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/probe"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},

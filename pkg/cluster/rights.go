@@ -49,6 +49,8 @@ func memberRules(customResources bool) []rbacv1.PolicyRule {
 		// Endpoints of exported Services, read here and written where they are imported.
 		{APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}, Verbs: writeVerbs},
 		{APIGroups: []string{"multicluster.x-k8s.io"}, Resources: []string{"serviceimports", "serviceimports/status"}, Verbs: writeVerbs},
+		// Where federated Gateways are served, in members that have them. To write them is a custom resource's right.
+		{APIGroups: []string{"gateway.networking.k8s.io"}, Resources: []string{"gateways"}, Verbs: readVerbs},
 		// Probes. Most clusters grant these to everyone; hardened ones do not.
 		{NonResourceURLs: []string{"/readyz", "/livez", "/version", "/version/", "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*"}, Verbs: []string{"get"}},
 	}
