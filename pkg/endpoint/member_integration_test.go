@@ -206,9 +206,12 @@ func TestRealMember(t *testing.T) {
 		t.Errorf("nobody confirmed it, and it is in no doubt: %+v", o)
 	}
 	t.Logf("cluster killed: known %s later", time.Since(began))
-	if traffic := c.Traffic("gondor"); traffic.Probed == 0 || traffic.Alive != 0 {
-		t.Errorf("traffic %+v", traffic)
-	}
+	eventually(t, 30*time.Second, func() string {
+		if traffic := c.Traffic("gondor"); traffic.Probed == 0 || traffic.Alive != 0 {
+			return fmt.Sprintf("traffic %+v", traffic)
+		}
+		return ""
+	})
 }
 
 func (m *realMember) scale(t *testing.T, name string, replicas int) {
