@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
@@ -12,11 +13,8 @@ import (
 // completeTimeout bounds what a press of the tab key may wait for.
 const completeTimeout = 3 * time.Second
 
-// completeClusters offers the names of the federation's clusters for a command's first argument.
-func completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
+// completing offers what list reads of the federation that the flags typed so far mean.
+func completing(cmd *cobra.Command, list func(context.Context, Federation, client.Reader) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	var f FederationFlags
 	for flag, into := range map[string]*string{"kubeconfig": &f.Kubeconfig, "context": &f.Context, "host-cluster-context": &f.HostContext} {
 		if value, err := cmd.Flags().GetString(flag); err == nil {
@@ -33,13 +31,27 @@ func completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, co
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	var clusters federation.ClusterList
-	if err := reader.List(ctx, &clusters); err != nil {
+	names, err := list(ctx, found, reader)
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	names := make([]string, 0, len(clusters.Items))
-	for _, c := range clusters.Items {
-		names = append(names, c.Name)
-	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeClusters offers the names of the federation's clusters for a command's first argument.
+func completeClusters(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return completing(cmd, func(ctx context.Context, _ Federation, reader client.Reader) ([]string, error) {
+		var clusters federation.ClusterList
+		if err := reader.List(ctx, &clusters); err != nil {
+			return nil, err
+		}
+		names := make([]string, 0, len(clusters.Items))
+		for _, c := range clusters.Items {
+			names = append(names, c.Name)
+		}
+		return names, nil
+	})
 }

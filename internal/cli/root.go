@@ -107,6 +107,7 @@ func NewRoot(s Streams) *cobra.Command {
 		newWhy(s),
 		newRebalance(s),
 		newRender(s),
+		newDNS(s),
 		newVersion(s),
 		newCompletion(s),
 		newPlaygroundCommand(s),

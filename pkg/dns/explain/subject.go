@@ -1,0 +1,67 @@
+package explain
+
+import (
+	"strings"
+
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/dns"
+)
+
+// Subject is what the names of an object are made of, as its GlobalEndpoints say.
+func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
+	o := g.Spec.Object
+	s := dns.Subject{
+		Owner:     dns.Owner{Ref: OwnerRef(o), UID: string(o.UID)},
+		Settings:  SettingsOf(g.Spec.Settings),
+		Published: addresses(g.Status.Published),
+		Hosts:     g.Spec.Hosts,
+	}
+	if o.Kind == "Service" && len(w.Zones) > 0 {
+		s.Names = dns.Names{Service: o.Name, Namespace: o.Namespace, Federation: w.Federation, Domain: w.Zones[0].Name}
+	}
+	for _, c := range g.Status.Clusters {
+		e := w.endpoint(c)
+		s.Endpoints = append(s.Endpoints, e)
+		s.Urgent = s.Urgent || e.State == dns.Draining && len(e.Addresses) > 0
+	}
+	return s
+}
+
+func (w World) endpoint(c federation.ClusterEndpoint) dns.Endpoint {
+	e := dns.Endpoint{Cluster: c.Name, Addresses: addresses(c.Addresses), State: dns.State(c.State), Order: int(c.Order)}
+	if c.Ready != nil {
+		e.Weight = uint32(max(*c.Ready, 0))
+	}
+	for _, p := range c.Ports {
+		e.Ports = append(e.Ports, dns.Port{Name: p.Name, Protocol: strings.ToLower(p.Protocol), Number: uint16(p.Port)})
+	}
+	for i := range w.Clusters {
+		if status := w.Clusters[i].Status; w.Clusters[i].Name == c.Name {
+			e.Provider, e.Region, e.Zones = status.Provider, status.Region, status.Zones
+		}
+	}
+	return e
+}
+
+// SettingsOf are an object's settings in the words of pkg/dns.
+func SettingsOf(s federation.DNSSettings) dns.Settings {
+	out := dns.Settings{
+		Policy: dns.Policy(s.Routing), Fallback: dns.Fallback(s.Fallback), WhenDead: dns.WhenDead(s.WhenDead), SorryAddresses: addresses(s.SorryAddresses),
+	}
+	if s.TTLSeconds != nil {
+		out.TTL = uint32(*s.TTLSeconds)
+	}
+	return out
+}
+
+// shortKinds are the kinds as ownership records name them.
+var shortKinds = map[string]string{"Service": "svc", "Ingress": "ing", "Gateway": "gw"}
+
+// OwnerRef names an object in an ownership record.
+func OwnerRef(o federation.ObjectReference) string {
+	kind, ok := shortKinds[o.Kind]
+	if !ok {
+		kind = strings.ToLower(o.Kind)
+	}
+	return kind + "/" + o.Namespace + "/" + o.Name
+}
