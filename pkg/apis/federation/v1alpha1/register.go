@@ -24,6 +24,7 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&ClusterOverridePolicy{}, &ClusterOverridePolicyList{},
 		&GlobalEndpoints{}, &GlobalEndpointsList{},
 		&Federation{}, &FederationList{},
+		&FailoverDrill{}, &FailoverDrillList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
