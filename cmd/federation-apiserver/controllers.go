@@ -53,6 +53,7 @@ var controllers = []controller{
 	{name: "placement", start: startPlacement},
 	{name: "sync", start: startSync},
 	{name: "mcs", start: startMCS},
+	{name: "drill", start: startDrill},
 }
 
 // Environment is what the federation's controllers share: one cache, one catalog of kinds, one manager that runs them

@@ -8,6 +8,7 @@ import (
 
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/mcs"
+	"kubefed.dev/kubefed/pkg/drill"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
 )
@@ -62,4 +63,11 @@ func startMCS(_ context.Context, env *Environment) error {
 	}
 	env.Registry.Add(engager)
 	return nil
+// startDrill carries out FailoverDrills.
+func startDrill(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("drill")
+	if err != nil {
+		return err
+	}
+	return drill.New(env.Federation, federationClient, env.Discovery).SetupWithManager(env.Manager)
 }
