@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"pkg/endpoint":        {"pkg/apis", "pkg/cluster", "pkg/dns", "pkg/probe"},
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},
 	"pkg/dns":             {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/probe"},
+	"pkg/drill":           {"pkg/apis", "pkg/kind", "pkg/plan", "pkg/probe"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},
 	"internal/pki":        {},
 	"internal/tracing":    {},

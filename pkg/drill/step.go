@@ -67,6 +67,7 @@ func Step(in Input) Output {
 }
 
 func (s *step) phase() time.Time {
+	s.rebase()
 	if s.seen.Resumed && active(s.status.Phase) && len(s.spec.Services) > 0 {
 		s.event(federation.DrillEvent{Event: federation.DrillEventResumed, Message: "the control plane was started again; no requests were sent meanwhile"})
 	}
@@ -83,6 +84,16 @@ func (s *step) phase() time.Time {
 		return s.idle()
 	}
 	return s.now.Add(beat)
+}
+
+// rebase brings times that lie ahead to now: the clock was set back, and nothing is to wait until it is there again.
+func (s *step) rebase() {
+	t := &s.status.Times
+	for _, at := range []*metav1.MicroTime{t.Started, t.Injecting, t.Injected, t.Restoring, t.Restored} {
+		if at != nil && s.now.Before(at.Add(-time.Second)) {
+			at.Time = s.now
+		}
+	}
 }
 
 // idle waits for the time of the next run, and checks what would be begun.
@@ -178,7 +189,7 @@ func (s *step) measured() {
 
 // injecting waits until the failure is there.
 func (s *step) injecting() {
-	s.observe()
+	s.measure()
 	if s.stopped() || s.broken() {
 		return
 	}
@@ -206,7 +217,7 @@ func (s *step) carriedOut() (at time.Time, missing string) {
 	e := s.status.Execution
 	switch {
 	case s.spec.Executor == "":
-		return s.now, ""
+		return s.status.Times.Injecting.Time, ""
 	case e != nil && e.Error != "":
 		return at, "the executor could not: " + e.Error
 	case e != nil && e.Injected != nil:

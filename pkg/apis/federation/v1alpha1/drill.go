@@ -20,7 +20,8 @@ type FailoverDrill struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	Spec   FailoverDrillSpec   `json:"spec"`
+	Spec FailoverDrillSpec `json:"spec"`
+	// +optional
 	Status FailoverDrillStatus `json:"status,omitzero"`
 }
 
