@@ -7,8 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"kubefed.dev/kubefed/pkg/cluster"
-	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/drill"
+	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
 )
@@ -63,6 +63,8 @@ func startMCS(_ context.Context, env *Environment) error {
 	}
 	env.Registry.Add(engager)
 	return nil
+}
+
 // startDrill carries out FailoverDrills.
 func startDrill(_ context.Context, env *Environment) error {
 	federationClient, err := env.ClientFor("drill")
