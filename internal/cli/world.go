@@ -6,6 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"kubefed.dev/kubefed/pkg/kind"
 	"kubefed.dev/kubefed/pkg/plan"
@@ -25,4 +26,9 @@ func readWorld(ctx context.Context, config *rest.Config) (*plan.World, map[schem
 		return nil, nil, err
 	}
 	return snapshot.Read(ctx, reader, asker)
+}
+
+// eachPage lists page by page into list.
+func eachPage(ctx context.Context, reader client.Reader, list client.ObjectList, page func(), options ...client.ListOption) error {
+	return snapshot.EachPage(ctx, reader, list, page, options...)
 }

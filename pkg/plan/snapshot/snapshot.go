@@ -34,7 +34,7 @@ func Read(ctx context.Context, reader client.Reader, asker discovery.DiscoveryIn
 		{"policies", func() error { return readPolicies(ctx, reader, w) }},
 		{"placement decisions", func() error {
 			var list federation.PlacementDecisionList
-			return eachPage(ctx, reader, &list, func() {
+			return EachPage(ctx, reader, &list, func() {
 				for i := range list.Items {
 					d := list.Items[i]
 					decisions[client.ObjectKeyFromObject(&d)] = &d
@@ -58,8 +58,8 @@ func Read(ctx context.Context, reader client.Reader, asker discovery.DiscoveryIn
 	return w, kinds, nil
 }
 
-// eachPage lists page by page into list.
-func eachPage(ctx context.Context, reader client.Reader, list client.ObjectList, page func(), options ...client.ListOption) error {
+// EachPage lists page by page into list.
+func EachPage(ctx context.Context, reader client.Reader, list client.ObjectList, page func(), options ...client.ListOption) error {
 	for next := ""; ; {
 		if err := reader.List(ctx, list, append(options, client.Limit(pageSize), client.Continue(next))...); err != nil {
 			return err
@@ -73,7 +73,7 @@ func eachPage(ctx context.Context, reader client.Reader, list client.ObjectList,
 
 func readPlacementClusters(ctx context.Context, reader client.Reader, w *plan.World) error {
 	var list federation.ClusterList
-	return eachPage(ctx, reader, &list, func() {
+	return EachPage(ctx, reader, &list, func() {
 		for i := range list.Items {
 			w.Clusters = append(w.Clusters, placement.ClusterFacts(&list.Items[i]))
 		}
@@ -83,7 +83,7 @@ func readPlacementClusters(ctx context.Context, reader client.Reader, w *plan.Wo
 // readPolicies reads the policies that can be compiled; the controller leaves the others out as well.
 func readPolicies(ctx context.Context, reader client.Reader, w *plan.World) error {
 	var namespaced federation.PropagationPolicyList
-	if err := eachPage(ctx, reader, &namespaced, func() {
+	if err := EachPage(ctx, reader, &namespaced, func() {
 		for i := range namespaced.Items {
 			p := namespaced.Items[i]
 			if compiled, err := policy.OfNamespace(&p); err == nil {
@@ -94,7 +94,7 @@ func readPolicies(ctx context.Context, reader client.Reader, w *plan.World) erro
 		return err
 	}
 	var scoped federation.ClusterPropagationPolicyList
-	return eachPage(ctx, reader, &scoped, func() {
+	return EachPage(ctx, reader, &scoped, func() {
 		for i := range scoped.Items {
 			p := scoped.Items[i]
 			if compiled, err := policy.OfCluster(&p); err == nil {
@@ -114,7 +114,7 @@ func readKinds(ctx context.Context, asker discovery.DiscoveryInterface, reader c
 	}
 	definitions := &unstructured.UnstructuredList{}
 	definitions.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinitionList"})
-	return eachPage(ctx, reader, definitions, func() {
+	return EachPage(ctx, reader, definitions, func() {
 		for i := range definitions.Items {
 			if k, served := kind.OfDefinition(&definitions.Items[i]); served && kind.Federatable(k.GroupKind()) {
 				kinds[k.GroupKind()] = k
@@ -127,7 +127,7 @@ func readKinds(ctx context.Context, asker discovery.DiscoveryInterface, reader c
 func readObjectsOf(ctx context.Context, reader client.Reader, k kind.Kind, decisions map[client.ObjectKey]*federation.PlacementDecision, w *plan.World) error {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(k.GroupVersion().WithKind(k.Kind + "List"))
-	return eachPage(ctx, reader, list, func() {
+	return EachPage(ctx, reader, list, func() {
 		for i := range list.Items {
 			obj := list.Items[i].DeepCopy()
 			obj.SetGroupVersionKind(k.GroupVersionKind)
