@@ -160,6 +160,23 @@ const (
 	VerdictDown        = "Down"        // the API is silent and traffic is dead, or witnesses agree
 )
 
+// Reasons of a Verdict.
+const (
+	VerdictServing           = "Serving"             // Ready
+	VerdictAPIImpaired       = "APIImpaired"         // Degraded: the API answers, but not well, or refuses the federation
+	VerdictTrafficImpaired   = "TrafficImpaired"     // Degraded: most of its published endpoints do not answer
+	VerdictCloudImpaired     = "CloudImpaired"       // Degraded: its cloud says so
+	VerdictReturning         = "Returning"           // Degraded: it was silent, and has not been well for long enough yet
+	VerdictSaidAlive         = "SaidAlive"           // Unreachable: traffic or witnesses say alive
+	VerdictNobodyElse        = "NobodyElse"          // Unreachable: nobody else can be asked
+	VerdictNotAsked          = "NotAsked"            // Unreachable: the federation has nothing to ask with
+	VerdictOthersSilent      = "OthersSilent"        // Unreachable: too many others turned silent with it
+	VerdictTrafficDead       = "TrafficDead"         // Down: the API is silent and none of its endpoints answers
+	VerdictWitnessesAgree    = "WitnessesAgree"      // Down: the API is silent, to witnesses too
+	VerdictTrafficAndWitness = "TrafficAndWitnesses" // Down: all three
+	VerdictDrill             = "Drill"               // Down, because a drill says so
+)
+
 // Evidence is what one source says of a member.
 type Evidence struct {
 	// Source is "API", "Traffic", "Cloud", "Drill" or "Witness/CLUSTER".
@@ -171,6 +188,16 @@ type Evidence struct {
 	// +optional
 	Message string `json:"message,omitempty"`
 }
+
+// Sources of Evidence.
+const (
+	SourceAPI     = "API"
+	SourceTraffic = "Traffic"
+	SourceCloud   = "Cloud"
+	SourceDrill   = "Drill"
+	// SourceWitness stands before the name of the cluster that the witness looks from.
+	SourceWitness = "Witness/"
+)
 
 // What an Evidence says.
 const (
@@ -195,6 +222,7 @@ const (
 	ReasonForbidden           = "Forbidden"           // the token is good, its rights are not
 	ReasonWrongCluster        = "WrongCluster"        // another cluster answers at this address
 	ReasonSecretInvalid       = "SecretInvalid"       // the Secret is missing or lacks a key
+	ReasonDrill               = "Drill"               // a drill treats the member as failed
 )
 
 // ClusterList is a list of Clusters.
