@@ -13,13 +13,15 @@ import (
 	"kubefed.dev/kubefed/pkg/sync"
 )
 
-// startCluster probes members, writes Cluster.status and keeps members' tokens fresh.
+// startCluster probes members, judges their health, writes Cluster.status and keeps members' tokens fresh.
 func startCluster(_ context.Context, env *Environment) error {
 	federationClient, err := env.ClientFor("cluster")
 	if err != nil {
 		return err
 	}
-	return cluster.NewController(env.Registry, env.options.cluster).SetupWithManager(env.Manager, federationClient)
+	options := env.options.cluster
+	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic}
+	return cluster.NewController(env.Registry, options).SetupWithManager(env.Manager, federationClient)
 }
 
 // startEndpoint follows where members serve federated objects, and whether they answer. Only who leads watches and asks.

@@ -30,6 +30,8 @@ const (
 	ExitNotSurvived = 2
 	// ExitDegraded: what was asked about answers, but is not as it should be.
 	ExitDegraded = 3
+	// ExitIsolated: the control plane takes itself to be cut off from its members.
+	ExitIsolated = 4
 	// ExitInterrupted: Ctrl-C or SIGTERM stopped the command, which says what is left; 128 and SIGINT's number, as shells
 	// have it.
 	ExitInterrupted = 130

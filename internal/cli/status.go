@@ -13,7 +13,7 @@ const statusLong = `Show on one page how a federation is: its control plane, its
 copies still to be removed from members that were away (tombstones), and the latest warnings.
 
 Exit codes: 0 all is as it should be; 1 the federation could not be asked; 3 it answers, but something is not as it
-should be.`
+should be; 4 the control plane takes itself to be cut off from its members, and moves nothing.`
 
 type statusFlags struct {
 	FederationFlags
@@ -56,7 +56,11 @@ func runStatus(ctx context.Context, f *statusFlags, s Streams) error {
 		return err
 	}
 	if n := len(report.Problems); n > 0 {
-		return &ExitError{ExitDegraded, fmt.Errorf("federation %q is degraded: %s", report.Federation.Name, report.Problems[0]+more(n-1))}
+		code := ExitDegraded
+		if report.Federation.Isolated != "" {
+			code = ExitIsolated
+		}
+		return &ExitError{code, fmt.Errorf("federation %q is degraded: %s", report.Federation.Name, report.Problems[0]+more(n-1))}
 	}
 	return nil
 }

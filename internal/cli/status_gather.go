@@ -10,6 +10,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/discovery"
@@ -36,6 +37,7 @@ func gatherStatus(ctx context.Context, found Federation) (statusReport, error) {
 		read func(context.Context) error
 	}{
 		{"the control plane's health", func(ctx context.Context) error { return readControlPlane(ctx, config, reader, &r.ControlPlane) }},
+		{"the federation's state", func(ctx context.Context) error { return readIsolation(ctx, reader, &r.Federation) }},
 		{"clusters", func(ctx context.Context) error { return readClusters(ctx, reader, &r) }},
 		{"placement decisions", func(ctx context.Context) error { return readObjects(ctx, reader, &r) }},
 		{"tombstones", func(ctx context.Context) error { return readTombstones(ctx, reader, &r) }},
@@ -101,6 +103,21 @@ func failingChecks(body string, err error) []string {
 		return []string{err.Error()}
 	}
 	return failing
+}
+
+// readIsolation reads whether the control plane is cut off; an older one does not say.
+func readIsolation(ctx context.Context, reader client.Reader, s *federationStatus) error {
+	var f federation.Federation
+	if err := reader.Get(ctx, client.ObjectKey{Name: s.Name}, &f); err != nil {
+		if meta.IsNoMatchError(err) {
+			return nil
+		}
+		return client.IgnoreNotFound(err)
+	}
+	if c := meta.FindStatusCondition(f.Status.Conditions, federation.FederationIsolated); c != nil && c.Status == metav1.ConditionTrue {
+		s.Isolated = c.Message
+	}
+	return nil
 }
 
 func readClusters(ctx context.Context, reader client.Reader, r *statusReport) error {

@@ -25,6 +25,9 @@ func printStatus(out io.Writer, r statusReport) {
 		leader = "NONE"
 	}
 	fmt.Fprintf(out, "  Health       %s\n  Version      %s\n  Controllers  %s\n", health, c.Version, leader)
+	if f.Isolated != "" {
+		fmt.Fprintf(out, "  ISOLATED     %s\n", oneLine(f.Isolated))
+	}
 	printClusters(out, r.Clusters)
 	printObjects(out, r.Objects)
 	if len(r.Tombstones) > 0 {
@@ -51,13 +54,20 @@ func printClusters(out io.Writer, clusters []clusterStatus) {
 		return
 	}
 	fmt.Fprintf(out, "\nClusters\n")
-	table(out, "NAME", "READY", "VERSION", "PROVIDER", "REGION", "NODES", "MESSAGE")(func(row func(...string)) {
+	table(out, "NAME", "READY", "VERDICT", "VERSION", "PROVIDER", "REGION", "NODES", "MESSAGE")(func(row func(...string)) {
 		for _, c := range clusters {
 			ready, message := "True", ""
 			if !c.Ready {
 				ready, message = "False", strings.TrimSuffix(c.Reason+": "+oneLine(c.Message), ": ")
 			}
-			row(c.Name, ready, dash(c.Version), dash(c.Provider), dash(c.Region), fmt.Sprintf("%d/%d", c.Nodes.Ready, c.Nodes.Total), message)
+			verdict := "-"
+			if c.Verdict != nil {
+				verdict = c.Verdict.State
+			}
+			if c.impaired() { // it says more than the condition
+				message = c.Verdict.Reason + ": " + oneLine(c.Verdict.Message)
+			}
+			row(c.Name, ready, verdict, dash(c.Version), dash(c.Provider), dash(c.Region), fmt.Sprintf("%d/%d", c.Nodes.Ready, c.Nodes.Total), message)
 		}
 	})
 }

@@ -28,6 +28,8 @@ type federationStatus struct {
 	DNSZone string `json:"dnsZone"`
 	Context string `json:"context"`
 	Server  string `json:"server"`
+	// Isolated says why the control plane takes itself to be cut off from its members, "" while it does not.
+	Isolated string `json:"isolated,omitempty"`
 }
 
 type controlPlaneStatus struct {
@@ -45,6 +47,7 @@ type clusterStatus struct {
 	Ready    bool              `json:"ready"`
 	Reason   string            `json:"reason,omitempty"`
 	Message  string            `json:"message,omitempty"`
+	Verdict  *verdictStatus    `json:"verdict,omitempty"`
 	Version  string            `json:"version,omitempty"`
 	Provider string            `json:"provider,omitempty"`
 	Region   string            `json:"region,omitempty"`
@@ -53,6 +56,9 @@ type clusterStatus struct {
 	Since    *metav1.Time      `json:"since,omitempty"`
 	Labels   map[string]string `json:"labels,omitempty"`
 }
+
+// verdictStatus is what the federation believes of a cluster's health.
+type verdictStatus = federation.Verdict
 
 type federationNodes = federation.NodeCount
 
@@ -91,7 +97,7 @@ type warningStatus struct {
 func statusOfCluster(c federation.Cluster) clusterStatus {
 	s := clusterStatus{
 		Name: c.Name, Version: c.Status.Version, Provider: c.Status.Provider, Region: c.Status.Region, Zones: c.Status.Zones,
-		Nodes: c.Status.Nodes, Labels: c.Labels, Reason: "Unknown", Message: "the control plane has not looked at it yet",
+		Nodes: c.Status.Nodes, Labels: c.Labels, Verdict: c.Status.Verdict, Reason: "Unknown", Message: "the control plane has not looked at it yet",
 	}
 	if ready := meta.FindStatusCondition(c.Status.Conditions, federation.ClusterReady); ready != nil {
 		s.Ready, s.Reason, s.Message, s.Since = ready.Status == metav1.ConditionTrue, ready.Reason, ready.Message, &ready.LastTransitionTime
@@ -102,6 +108,18 @@ func statusOfCluster(c federation.Cluster) clusterStatus {
 		s.Ready, s.Reason, s.Message, s.Since = false, offline.Reason, offline.Message, &offline.LastTransitionTime
 	}
 	return s
+}
+
+// impaired says that the federation believes a cluster not to be well.
+func (c clusterStatus) impaired() bool {
+	return c.Verdict != nil && c.Verdict.State != federation.VerdictReady
+}
+
+func verdictOf(c clusterStatus) string {
+	if !c.impaired() {
+		return ""
+	}
+	return fmt.Sprintf(", verdict %s (%s)", c.Verdict.State, c.Verdict.Reason)
 }
 
 // statusOfObjects counts decisions, and lists those that are not carried out.
@@ -133,6 +151,9 @@ const leaseStale = 90 * time.Second
 // problems are what keeps a federation from being as it should be.
 func problems(r statusReport) []string {
 	all := []string{}
+	if r.Federation.Isolated != "" {
+		all = append(all, "isolated: "+r.Federation.Isolated)
+	}
 	if !r.ControlPlane.Ready {
 		all = append(all, "the control plane is not ready: "+strings.Join(r.ControlPlane.Failing, ", "))
 	}
@@ -141,7 +162,9 @@ func problems(r statusReport) []string {
 	}
 	for _, c := range r.Clusters {
 		if !c.Ready {
-			all = append(all, fmt.Sprintf("cluster %s is not ready (%s)", c.Name, c.Reason))
+			all = append(all, fmt.Sprintf("cluster %s is not ready (%s)%s", c.Name, c.Reason, verdictOf(c)))
+		} else if c.impaired() {
+			all = append(all, fmt.Sprintf("cluster %s is %s (%s)", c.Name, strings.ToLower(c.Verdict.State), c.Verdict.Reason))
 		}
 	}
 	if n := len(r.Objects.Others); n > 0 {

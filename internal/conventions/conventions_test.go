@@ -33,8 +33,9 @@ var mayImport = map[string][]string{
 	"pkg/policy":          {"pkg/apis"},
 	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy", "internal/tracing"},
 	"pkg/plan":            {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/placement"},
-	"pkg/cluster":         {"pkg/apis", "pkg/kind"},
 	"pkg/mcs":             {"pkg/apis", "pkg/cluster", "pkg/dns"},
+	"pkg/cluster":         {"pkg/apis", "pkg/kind", "pkg/probe", "pkg/verdict"},
+	"pkg/witness":         {"pkg/apis", "pkg/cluster", "pkg/probe", "pkg/verdict"},
 	"pkg/override":        {"pkg/apis", "pkg/kind", "pkg/policy"},
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},
 	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "pkg/policy", "pkg/override", "pkg/render", "internal/tracing"},
@@ -182,7 +183,7 @@ func TestNoUtilityRooms(t *testing.T) {
 
 var (
 	metricName = regexp.MustCompile(`Name:\s+"(kubefed_[^"]*)"`)
-	goodMetric = regexp.MustCompile(`^kubefed_[a-z]+(_[a-z]+)*_(total|seconds|bytes|ratio|info|ready|count)$`)
+	goodMetric = regexp.MustCompile(`^kubefed_[a-z]+(_[a-z]+)*_(total|seconds|bytes|ratio|info|ready|isolated|count)$`)
 )
 
 // TestMetricNames: prefix, unit or _total at the end (Prometheus naming practice).

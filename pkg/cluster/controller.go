@@ -32,6 +32,10 @@ type Options struct {
 	ProbeTimeout time.Duration
 	// TokenLifetime is asked for when a member's token is renewed. Default 24 h.
 	TokenLifetime time.Duration
+	// Federation is the federation's name; without it, nobody is told of isolation.
+	Federation string
+	// Sources are where evidence other than probes comes from.
+	Sources *Sources
 }
 
 // DefaultOptions are the options without flags.
@@ -59,7 +63,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Controller probes members and writes Cluster.status, renews members' tokens, and lets a deleted Cluster go once
+// Controller probes members, judges their health and writes Cluster.status, renews members' tokens, and lets a deleted Cluster go once
 // nobody writes to its member any more.
 type Controller struct {
 	registry   *Registry
@@ -72,12 +76,14 @@ type Controller struct {
 	running sync.WaitGroup
 	mu      sync.Mutex
 	probers map[string]*prober
+	assess  *assessor
 }
 
 // NewController makes a controller over a registry.
 func NewController(r *Registry, o Options) *Controller {
 	c := &Controller{registry: r, options: o.withDefaults(), probers: map[string]*prober{}}
 	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.assess = newAssessor(c, o.Sources)
 	return c
 }
 
@@ -90,7 +96,7 @@ func (c *Controller) SetupWithManager(mgr manager.Manager, federationClient clie
 		return err
 	}
 	return builder.ControllerManagedBy(mgr).Named("cluster").
-		For(&federation.Cluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, finalizersChanged))).
+		For(&federation.Cluster{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, finalizersChanged, drillChanged))).
 		WithOptions(controller.Options{SkipNameValidation: ptr.To(true), MaxConcurrentReconciles: 4}).
 		Complete(c)
 }
@@ -101,8 +107,15 @@ var finalizersChanged = predicate.Funcs{
 	},
 }
 
-// Start runs the probers until ctx ends and waits for them.
+var drillChanged = predicate.Funcs{
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetAnnotations()[federation.AnnotationDrill] != e.ObjectNew.GetAnnotations()[federation.AnnotationDrill]
+	},
+}
+
+// Start runs the probers, and judges what they find, until ctx ends, and waits for them.
 func (c *Controller) Start(ctx context.Context) error {
+	c.running.Go(func() { c.assess.run(c.ctx) })
 	<-ctx.Done()
 	c.stop()
 	c.mu.Lock()
@@ -196,14 +209,8 @@ func (c *Controller) forget(name string) {
 		p.cancel()
 		<-p.done
 	}
+	c.assess.forget(name)
 	forget(name)
-}
-
-func ignoreConflict(err error) error {
-	if apierrors.IsConflict(err) {
-		return nil
-	}
-	return err
 }
 
 // secretName is the name of the Secret that join makes for a cluster.

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/verdict"
 )
 
 const (
@@ -28,6 +30,10 @@ const (
 	detailsTimeout = 8 * time.Second
 	// firstNodes bounds the wait for a member's first lists of nodes and pods.
 	firstNodes = 2 * time.Second
+	// urgent is how many failures in a row have the next probe come sooner: verdicts wait for them.
+	urgent = 5
+	// conflictPause is the pause after a status could not be written because someone else wrote just before.
+	conflictPause = 200 * time.Millisecond
 	// renewRetry is the pause after a token could not be renewed.
 	renewRetry = time.Minute
 )
@@ -45,6 +51,8 @@ type prober struct {
 	nodes     *nodeWatch
 	pods      *podWatch
 	freeAt    time.Time // when what is free was written last
+	asked     time.Time // when the last probe began
+	answered  time.Time // when it ended
 	failures  int
 	answers   int // good ones in a row
 	version   string
@@ -105,7 +113,8 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 	if ctx.Err() != nil || conn != nil && conn.ctx.Err() != nil {
 		return 0, nil // what ended with the connection says nothing about the member
 	}
-	facts.Spec, facts.Generation = cluster.Spec, cluster.Generation
+	facts.Spec, facts.Generation, facts.Drill = cluster.Spec, cluster.Generation, drillOf(&cluster)
+	p.c.assess.saw(p.name, verdict.Probe{Asked: p.asked, At: p.answered, Says: says[facts.Answer], Message: facts.Message})
 	if facts.Answer == AnswerOK {
 		p.failures = 0
 		p.answers++
@@ -117,14 +126,16 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 	if facts.Answer == AnswerWrongCluster {
 		p.c.registry.doubt(conn)
 	}
-	if err := p.write(ctx, &cluster, facts); err != nil {
+	if err := p.write(ctx, &cluster, facts); apierrors.IsConflict(err) {
+		return min(period, conflictPause), nil // the cache lagged behind
+	} else if err != nil {
 		return period, err
 	}
 	if facts.Answer == AnswerOK {
 		p.renew(ctx, conn, &cluster)
 	}
-	if p.failures == 1 {
-		period /= 3 // was it one lost probe?
+	if p.failures > 0 && p.failures <= urgent || time.Since(p.answered) > period {
+		period /= 3 // was it one lost probe? Or did it fall silent after it?
 	}
 	return period, nil
 }
@@ -138,12 +149,14 @@ func (p *prober) follow(conn *connection) {
 
 // facts asks the member.
 func (p *prober) facts(ctx context.Context, conn *connection, problem error) Facts {
+	p.asked = time.Now()
+	p.answered = p.asked
 	if conn == nil {
 		return Facts{Answer: AnswerSecretInvalid, Message: problem.Error()}
 	}
-	start := time.Now()
 	answer, message := conn.probe(ctx, p.c.options.ProbeTimeout, p.answers%identityEvery == 0)
-	probeSeconds.WithLabelValues(p.name, answerLabels[answer]).Observe(time.Since(start).Seconds())
+	p.answered = time.Now()
+	probeSeconds.WithLabelValues(p.name, answerLabels[answer]).Observe(p.answered.Sub(p.asked).Seconds())
 	facts := Facts{Answer: answer, Message: message}
 	if _, expires, err := lifetime(*conn.token.Load()); err == nil {
 		facts.TokenExpires = &expires
@@ -206,7 +219,7 @@ func (p *prober) write(ctx context.Context, cluster *federation.Cluster, facts F
 	patch := client.MergeFromWithOptions(cluster, client.MergeFromWithOptimisticLock{})
 	old, status := cluster.Status, updated.Status
 	if err := p.c.federation.Status().Patch(ctx, updated, patch); err != nil {
-		return client.IgnoreNotFound(ignoreConflict(err))
+		return client.IgnoreNotFound(err)
 	}
 	if !apiequality.Semantic.DeepEqual(old.Free, status.Free) {
 		p.freeAt = time.Now()

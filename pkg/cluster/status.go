@@ -38,6 +38,7 @@ type Facts struct {
 	Answer   Answer
 	Message  string // why, for answers other than AnswerOK
 	Failures int    // probes in a row without AnswerOK, this one counted
+	Drill    string // the drill that treats the member as failed, empty for none
 
 	Version   string
 	APIGroups []string
@@ -47,14 +48,21 @@ type Facts struct {
 	TokenExpires *time.Time
 }
 
-// verdict is what an answer means for the conditions.
-type verdict struct {
+// says is what an answer is as evidence. Who answers with another identity answers in the member's stead: the member is no
+// more silent than alive.
+var says = map[Answer]string{
+	AnswerOK: federation.SaysAlive, AnswerNotReady: federation.SaysImpaired, AnswerNone: federation.SaysDead, AnswerUnauthorized: federation.SaysImpaired,
+	AnswerForbidden: federation.SaysImpaired, AnswerWrongCluster: federation.SaysUnknown, AnswerSecretInvalid: federation.SaysUnknown,
+}
+
+// meaning is what an answer means for the conditions.
+type meaning struct {
 	ready   metav1.ConditionStatus
 	reason  string // of Ready
 	offline metav1.ConditionStatus
 }
 
-var verdicts = map[Answer]verdict{
+var meanings = map[Answer]meaning{
 	AnswerOK:           {metav1.ConditionTrue, federation.ReasonClusterReady, metav1.ConditionFalse},
 	AnswerNotReady:     {metav1.ConditionFalse, federation.ReasonClusterNotReady, metav1.ConditionFalse},
 	AnswerNone:         {metav1.ConditionFalse, federation.ReasonClusterNotReachable, metav1.ConditionTrue},
@@ -120,7 +128,7 @@ func place(status *federation.ClusterStatus, facts Facts) {
 }
 
 func setConditions(status *federation.ClusterStatus, facts Facts, now time.Time) {
-	v := verdicts[facts.Answer]
+	v := meanings[facts.Answer]
 	offlineReason, offlineMessage := federation.ReasonClusterReachable, "the API server answers"
 	switch v.offline {
 	case metav1.ConditionTrue:
@@ -131,6 +139,10 @@ func setConditions(status *federation.ClusterStatus, facts Facts, now time.Time)
 	readyMessage := facts.Message
 	if facts.Answer == AnswerOK {
 		readyMessage = "the API server is ready and accepts the federation's token"
+	}
+	if facts.Drill != "" {
+		v.ready, v.reason = metav1.ConditionFalse, federation.ReasonDrill
+		readyMessage = fmt.Sprintf("drill %s treats the cluster as failed; nothing in it is touched", facts.Drill)
 	}
 	for _, c := range []metav1.Condition{
 		{Type: federation.ClusterReady, Status: v.ready, Reason: v.reason, Message: readyMessage},

@@ -111,7 +111,7 @@ func (r *roster) outdate() {
 func ClusterFacts(c *federation.Cluster) Cluster {
 	facts := Cluster{
 		Cluster: policy.ClusterOf(c),
-		Taints:  c.Spec.Taints,
+		Taints:  slices.Concat(c.Spec.Taints, c.Status.Taints),
 		Free:    c.Status.Free,
 		Price:   c.Spec.Price,
 		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),

@@ -45,6 +45,9 @@ type Evidence struct {
 	Cloud Signal
 	// Drill is the name of the drill that treats the member as failed, empty for none.
 	Drill string
+	// Settling says that sources may not have spoken yet since the process began: what they said before is still shown. It
+	// has no weight.
+	Settling bool
 }
 
 // Counted counts the witnesses that say alive and dead. Those that say anything else can't tell.
@@ -115,6 +118,14 @@ func (e Evidence) entries(before []federation.Evidence, now time.Time) []federat
 	witnesses := slices.SortedFunc(slices.Values(e.Witnesses), func(a, b Vote) int { return strings.Compare(a.Witness, b.Witness) })
 	for _, v := range witnesses {
 		add(federation.SourceWitness+v.Witness, v.Signal)
+	}
+	if !e.Settling {
+		return list
+	}
+	for i, b := range before {
+		if b.Source != federation.SourceDrill && !slices.ContainsFunc(list, func(l federation.Evidence) bool { return l.Source == b.Source }) {
+			list = slices.Insert(list, min(i, len(list)), b)
+		}
 	}
 	return list
 }
