@@ -26,6 +26,15 @@ func ready(t *testing.T, cluster, status string, within time.Duration) {
 	})
 }
 
+// judged waits for a verdict on a cluster.
+func judged(t *testing.T, cluster, state string, within time.Duration) {
+	t.Helper()
+	eventually(t, "verdict "+state+" on cluster "+cluster, within, func() (bool, string) {
+		c, _ := get(t, federationName, "cluster", cluster)
+		return text(c, "status", "verdict", "state") == state, "it is " + text(c, "status", "verdict", "state") + ": " + text(c, "status", "verdict", "message")
+	})
+}
+
 // TestDeadMember: a member is killed during creates, updates and deletes. The others go on, a delete does not hang, and
 // when the member is back nothing is lost and nothing is resurrected.
 func TestDeadMember(t *testing.T) {
@@ -67,6 +76,7 @@ func TestDeadMember(t *testing.T) {
 
 	playground(t, "start", "shire")
 	ready(t, "shire", "True", 60*time.Second)
+	judged(t, "shire", "Ready", 60*time.Second)
 	eventually(t, "the tombstones carried out", 60*time.Second, func() (bool, string) {
 		left := items(t, federationName, "tombstones")
 		return len(left) == 0, kubectl(t, "get", "tombstones")

@@ -23,8 +23,8 @@ const (
 
 var members = []string{"gondor", "rohan", "shire"}
 
-// initCommand makes the federation; pods without a node are counted sooner than by default.
-var initCommand = []string{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s"}
+// initCommand makes the federation; pods without a node are counted, and members that return are used, sooner than by default.
+var initCommand = []string{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s,--cluster-stable-for=1s"}
 
 // world is the playground with the federation in it.
 type world struct {

@@ -126,7 +126,7 @@ func (a *assessor) once(ctx context.Context, now time.Time) error {
 	a.view = verdict.Look(members, a.view, now)
 	memories := make(map[types.UID]verdict.Memory, len(subjects))
 	for _, s := range subjects {
-		memory := verdict.Judge(s.evidence, s.memory, a.view.Frozen(s.cluster.Name), now)
+		memory := verdict.Rules{StableFor: a.c.options.StableFor}.Judge(s.evidence, s.memory, a.view.Frozen(s.cluster.Name), now)
 		memories[s.cluster.UID] = memory
 		a.tell(s, memory.Verdict, now)
 		if werr := a.write(ctx, s.cluster, memory.Verdict, now); werr != nil {

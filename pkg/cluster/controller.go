@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/verdict"
 )
 
 // Options tune the controller; a zero field means its default.
@@ -32,6 +33,9 @@ type Options struct {
 	ProbeTimeout time.Duration
 	// TokenLifetime is asked for when a member's token is renewed. Default 24 h.
 	TokenLifetime time.Duration
+	// StableFor is how long a member that was silent must be well before it is taken for Ready; it doubles with each return.
+	// Default 10 s.
+	StableFor time.Duration
 	// Federation is the federation's name; without it, nobody is told of isolation.
 	Federation string
 	// Sources are where evidence other than probes comes from.
@@ -40,7 +44,7 @@ type Options struct {
 
 // DefaultOptions are the options without flags.
 func DefaultOptions() Options {
-	return Options{ProbePeriod: 3 * time.Second, ProbeTimeout: 2 * time.Second, TokenLifetime: tokenLifetime}
+	return Options{ProbePeriod: 3 * time.Second, ProbeTimeout: 2 * time.Second, TokenLifetime: tokenLifetime, StableFor: verdict.DefaultStableFor}
 }
 
 // AddFlags adds the controller's flags.
@@ -49,12 +53,14 @@ func (o *Options) AddFlags(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.ProbePeriod, "cluster-probe-period", d.ProbePeriod, "time between two probes of a member cluster")
 	flags.DurationVar(&o.ProbeTimeout, "cluster-probe-timeout", d.ProbeTimeout, "time that a member cluster has to answer a probe")
 	flags.DurationVar(&o.TokenLifetime, "cluster-token-lifetime", d.TokenLifetime, "lifetime asked for when a member cluster's token is renewed (10m or more)")
+	flags.DurationVar(&o.StableFor, "cluster-stable-for", d.StableFor, "time that a member cluster that was silent must be well before anything new goes there; it doubles with each return, up to 10m")
 }
 
 func (o Options) withDefaults() Options {
 	d := DefaultOptions()
 	for _, f := range []struct{ v, d *time.Duration }{
 		{&o.ProbePeriod, &d.ProbePeriod}, {&o.ProbeTimeout, &d.ProbeTimeout}, {&o.TokenLifetime, &d.TokenLifetime},
+		{&o.StableFor, &d.StableFor},
 	} {
 		if *f.v <= 0 {
 			*f.v = *f.d

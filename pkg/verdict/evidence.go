@@ -3,7 +3,7 @@
 // their evidence, taints, and whether the control plane is itself cut off. It is pure: it asks nobody and writes nothing.
 //
 //	probes --> Window.Signal --+
-//	traffic, witnesses, cloud -+-> Judge --> verdict --> Taints
+//	traffic, witnesses, cloud -+-> Rules.Judge --> verdict --> Taints
 //	all members ---------------+-> Look (isolation)
 package verdict
 

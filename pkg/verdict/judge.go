@@ -12,12 +12,19 @@ import (
 const (
 	// impairedAfter is how long a member must be impaired to be Degraded, and how long it must be well to be Ready again.
 	impairedAfter = 10 * time.Second
-	// stableFor is how long a member that was silent must be well before it is Ready; it doubles with each return, up to
-	// stableAtMost, until it has been Ready for forgetAfter.
-	stableFor    = 10 * time.Second
-	stableAtMost = 10 * time.Minute
-	forgetAfter  = 10 * time.Minute
+	// DefaultStableFor is how long a member that was silent must be well before it is Ready. It doubles with each return, up to
+	// stableAtMost, until the member has been Ready for forgetTimes as long, or for forgetAtMost.
+	DefaultStableFor = 10 * time.Second
+	stableAtMost     = 10 * time.Minute
+	forgetTimes      = 30
+	forgetAtMost     = time.Hour
 )
+
+// Rules tune Judge; the zero Rules are the defaults.
+type Rules struct {
+	// StableFor is in place of DefaultStableFor.
+	StableFor time.Duration
+}
 
 // Memory is what Judge carries from one time to the next. The zero Memory knows nothing; Recall makes one from a status.
 type Memory struct {
@@ -53,13 +60,13 @@ type finding struct{ state, reason, message string }
 //
 // No single source makes a member Down, and one that answers the control plane never is. What made a member Down may vanish
 // later, as when its endpoints are not probed any more: only a sign of life takes the verdict back.
-func Judge(e Evidence, m Memory, frozen bool, now time.Time) Memory {
+func (r Rules) Judge(e Evidence, m Memory, frozen bool, now time.Time) Memory {
 	f := weigh(e, m.Verdict)
 	if frozen && f.state == federation.VerdictDown && f.reason != federation.VerdictDrill && !is(m.Verdict, federation.VerdictDown) {
 		f = finding{federation.VerdictUnreachable, federation.VerdictOthersSilent,
 			"the API is silent, and so are too many others: the control plane may be cut off; nothing moves"}
 	}
-	f, m = dampen(f, m, now)
+	f, m = r.dampen(f, m, now)
 	if f.state == "" {
 		return m
 	}
@@ -143,7 +150,7 @@ func silent(e Evidence, before *federation.Verdict) finding {
 }
 
 // dampen keeps a member from becoming better or impaired too soon.
-func dampen(f finding, m Memory, now time.Time) (finding, Memory) {
+func (r Rules) dampen(f finding, m Memory, now time.Time) (finding, Memory) {
 	m.Well, m.Poor = since(m.Well, f.state == federation.VerdictReady, now), since(m.Poor, f.state == federation.VerdictDegraded, now)
 	if m.Verdict == nil {
 		return f, m // the first verdict is what it is
@@ -154,17 +161,16 @@ func dampen(f finding, m Memory, now time.Time) (finding, Memory) {
 	case answers && m.Verdict.Reason == federation.VerdictDrill:
 		return f, m // it was never away
 	case answers && (before == federation.VerdictUnreachable || before == federation.VerdictDown):
-		m.Returns = recent(m, now)
-		m.Returns, m.Returned, m.Well, m.Poor = m.Returns+1, now, now, now
-		return returning(m), m
+		m.Returns, m.Returned, m.Well, m.Poor = r.recent(m, now)+1, now, now, now
+		return r.returning(m), m
 	case before == federation.VerdictReady && f.state == federation.VerdictReady:
-		m.Returns = recent(m, now)
+		m.Returns = r.recent(m, now)
 	case before == federation.VerdictReady && f.state == federation.VerdictDegraded && now.Sub(m.Poor) < impairedAfter:
 		return same(m.Verdict), m
 	case before == federation.VerdictDegraded && f.state == federation.VerdictReady:
 		wait := impairedAfter
 		if m.Verdict.Reason == federation.VerdictReturning || m.Returns > 1 {
-			wait = stable(m.Returns)
+			wait = r.stable(m.Returns)
 		}
 		if now.Sub(m.Well) < wait {
 			return same(m.Verdict), m
@@ -176,22 +182,23 @@ func dampen(f finding, m Memory, now time.Time) (finding, Memory) {
 }
 
 // returning is the finding on a member that answers again.
-func returning(m Memory) finding {
+func (r Rules) returning(m Memory) finding {
 	return finding{federation.VerdictDegraded, federation.VerdictReturning,
-		fmt.Sprintf("the API answers again; Ready once it has been well for %s (return %d)", stable(m.Returns), m.Returns)}
+		fmt.Sprintf("the API answers again; Ready once it has been well for %s (return %d)", r.stable(m.Returns), m.Returns)}
 }
 
 // recent is how many returns still count.
-func recent(m Memory, now time.Time) int {
-	if now.Sub(m.Returned) > stable(m.Returns)+forgetAfter {
+func (r Rules) recent(m Memory, now time.Time) int {
+	stable := r.stable(m.Returns)
+	if now.Sub(m.Returned) > stable+min(forgetTimes*stable, forgetAtMost) {
 		return 0
 	}
 	return m.Returns
 }
 
 // stable is how long a member must be well after its nth return.
-func stable(n int) time.Duration {
-	wait := stableFor
+func (r Rules) stable(n int) time.Duration {
+	wait := cmp.Or(r.StableFor, DefaultStableFor)
 	for range min(max(n-1, 0), 16) {
 		wait = min(2*wait, stableAtMost)
 	}
