@@ -18,6 +18,7 @@ const rounds = 8
 // Apply implements dns.Provider: one transaction for each change.
 func (p *Provider) Apply(ctx context.Context, zone string, fence dns.Fence, changes []dns.Change) (dns.Receipt, error) {
 	var receipt dns.Receipt
+	var made []dns.RecordSet
 	pending := make([]dns.Change, 0, len(changes))
 	for _, c := range changes {
 		if i := slices.IndexFunc(c.After, func(s dns.RecordSet) bool { return s.SetID != "" }); i >= 0 {
@@ -48,9 +49,10 @@ func (p *Provider) Apply(ctx context.Context, zone string, fence dns.Fence, chan
 		if err != nil {
 			return dns.Receipt{}, err
 		}
-		receipt.Failed, pending = append(receipt.Failed, failed...), again
+		receipt.Failed, pending, made = append(receipt.Failed, failed...), again, append(made, w.made...)
 		if len(pending) == 0 {
 			receipt.Version = version(w.written)
+			p.remember(receipt.Version, made)
 			return receipt, nil
 		}
 	}
@@ -65,6 +67,8 @@ type writer struct {
 	content  *dns.Content
 	// written is the revision of the last transaction.
 	written int64
+	// made are the sets that came.
+	made []dns.RecordSet
 	// lease is the revision of the lease's key once it was written here.
 	lease int64
 }
@@ -89,6 +93,8 @@ func (w *writer) run(ctx context.Context, changes []dns.Change) (failed []dns.Fa
 			return nil, nil, err
 		case !made:
 			again = append(again, c)
+		default:
+			w.made = append(w.made, added...)
 		}
 	}
 	return failed, again, nil
@@ -124,9 +130,13 @@ func (w *writer) commit(ctx context.Context, c dns.Change, removed, added []dns.
 			operations = append(operations, clientv3.OpDelete(key))
 		}
 	}
+	client, err := w.provider.connect()
+	if err != nil {
+		return false, classify(c.Name, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, w.provider.config.Timeout)
 	defer cancel()
-	reply, err := w.provider.client.Txn(ctx).If(conditions...).Then(operations...).Commit()
+	reply, err := client.Txn(ctx).If(conditions...).Then(operations...).Commit()
 	if err != nil {
 		return false, classify(c.Name, err)
 	}

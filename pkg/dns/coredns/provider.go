@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
@@ -33,6 +34,8 @@ type Config struct {
 	TLS *tls.Config
 	// Username and Password, where etcd asks for them.
 	Username, Password string
+	// Servers are CoreDNS' addresses, HOST:PORT, that Await asks.
+	Servers []string
 	// Timeout is how long one request may take; 10 s by default.
 	Timeout time.Duration
 }
@@ -49,12 +52,19 @@ const (
 // Provider writes zones that CoreDNS reads from etcd.
 type Provider struct {
 	config Config
-	client *clientv3.Client
+
+	connecting sync.Mutex
+	client     *clientv3.Client
+
+	mu sync.Mutex
+	// promised are sets of the last versions, order their order.
+	promised map[string][]dns.RecordSet
+	order    []string
 }
 
 var _ dns.Provider = (*Provider)(nil)
 
-// New makes the client. It does not wait for etcd.
+// New checks the configuration. It asks etcd nothing.
 func New(config Config) (*Provider, error) {
 	if len(config.Endpoints) == 0 {
 		return nil, errors.New("no endpoint of etcd: name at least one, such as https://10.0.0.1:2379")
@@ -68,16 +78,34 @@ func New(config Config) (*Provider, error) {
 	}
 	config.Prefix = strings.TrimSuffix(cmp.Or(config.Prefix, defaultPrefix), "/")
 	config.Timeout = cmp.Or(config.Timeout, defaultTimeout)
-	client, err := clientv3.New(clientv3.Config{Endpoints: config.Endpoints, TLS: config.TLS, Username: config.Username, Password: config.Password,
-		DialTimeout: config.Timeout, DialKeepAliveTime: 30 * time.Second, DialKeepAliveTimeout: 10 * time.Second, Logger: zap.NewNop()})
-	if err != nil {
-		return nil, fmt.Errorf("client of etcd at %s: %w", strings.Join(config.Endpoints, ", "), err)
+	return &Provider{config: config, promised: map[string][]dns.RecordSet{}}, nil
+}
+
+// connect makes the client once: with a user it asks etcd for a token, so that it waits for an answer.
+func (p *Provider) connect() (*clientv3.Client, error) {
+	p.connecting.Lock()
+	defer p.connecting.Unlock()
+	if p.client != nil {
+		return p.client, nil
 	}
-	return &Provider{config: config, client: client}, nil
+	client, err := clientv3.New(clientv3.Config{Endpoints: p.config.Endpoints, TLS: p.config.TLS, Username: p.config.Username, Password: p.config.Password,
+		DialTimeout: p.config.Timeout, DialKeepAliveTime: 30 * time.Second, DialKeepAliveTimeout: 10 * time.Second, Logger: zap.NewNop()})
+	if err != nil {
+		return nil, err
+	}
+	p.client = client
+	return client, nil
 }
 
 // Close ends the connections.
-func (p *Provider) Close() error { return p.client.Close() }
+func (p *Provider) Close() error {
+	p.connecting.Lock()
+	defer p.connecting.Unlock()
+	if p.client == nil {
+		return nil
+	}
+	return p.client.Close()
+}
 
 // Zones implements dns.Provider.
 func (p *Provider) Zones(context.Context) ([]dns.Zone, error) {
@@ -148,9 +176,13 @@ func (p *Provider) read(ctx context.Context, zone string) (*contents, error) {
 }
 
 func (p *Provider) get(ctx context.Context, key string, options ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	client, err := p.connect()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.Timeout)
 	defer cancel()
-	return p.client.Get(ctx, key, options...)
+	return client.Get(ctx, key, options...)
 }
 
 // sort makes sets of entries.

@@ -1,9 +1,12 @@
 package coredns
 
 import (
+	"context"
+	"net/netip"
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 
 	"kubefed.dev/kubefed/pkg/dns"
 	"kubefed.dev/kubefed/pkg/dns/dnstest"
+	"kubefed.dev/kubefed/pkg/dns/server"
 )
 
 const zoneName = "fed.example."
@@ -71,6 +75,10 @@ func set(name string, t dns.Type, data ...string) dns.RecordSet {
 // TestForeign: what others wrote is seen at each name for which CoreDNS answers with it, and never replaced by what does not name it.
 func TestForeign(t *testing.T) {
 	p := start(t)
+	etcd, err := p.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for key, value := range map[string]string{
 		"/skydns/example/fed/www/3ad2f1c0": `{"host":"192.0.2.1","ttl":60}`,
 		"/skydns/example/fed/mail":         `{"host":"mx.example.net","mail":true,"priority":10}`,
@@ -82,7 +90,7 @@ func TestForeign(t *testing.T) {
 		"/skydns/example/fed-other/www/x1": `{"host":"192.0.2.1"}`,
 		"/skydns/example/fed/copy/x1":      `{"host":"192.0.2.3","group":"other.fed.example.","rrtype":"A","data":"192.0.2.3"}`,
 	} {
-		if _, err := p.client.Put(t.Context(), key, value); err != nil {
+		if _, err := etcd.Put(t.Context(), key, value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -122,7 +130,7 @@ func TestForeign(t *testing.T) {
 	if err != nil || len(receipt.Failed) != 0 {
 		t.Errorf("%+v, error %v; want no failure", receipt, err)
 	}
-	keys, err := p.client.Get(t.Context(), "/skydns/example/fed/www/", clientv3.WithPrefix())
+	keys, err := etcd.Get(t.Context(), "/skydns/example/fed/www/", clientv3.WithPrefix())
 	if err != nil || len(keys.Kvs) != 1 || string(keys.Kvs[0].Key) != "/skydns/example/fed/www/x1" {
 		t.Errorf("%+v, error %v; want x1 alone", keys, err)
 	}
@@ -161,5 +169,37 @@ func TestUnavailable(t *testing.T) {
 	defer p.Close()
 	if _, err := p.Records(t.Context(), zoneName); dns.KindOf(err) != dns.Unavailable {
 		t.Errorf("error %v, want one of kind Unavailable", err)
+	}
+}
+
+// TestAwait waits for a server that has a change later than etcd.
+func TestAwait(t *testing.T) {
+	p := start(t)
+	later, err := server.New(server.Config{Listen: []string{"127.0.0.1:0"}, Zones: []server.Zone{{Name: zoneName, Servers: map[string][]netip.Addr{"ns1.example.net.": nil}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := later.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(later.Wait)
+	p.config.Servers = []string{later.Addresses()[0].String()}
+	name := "web." + zoneName
+	changes := []dns.Change{{Name: name, After: []dns.RecordSet{set(name, dns.A, "192.0.2.1")}}}
+	fence := dns.Fence{Holder: "test", Epoch: 1}
+	receipt, err := p.Apply(t.Context(), zoneName, fence, changes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := p.Await(short, zoneName, receipt); dns.KindOf(err) != dns.Unavailable || !strings.Contains(err.Error(), "not yet") {
+		t.Errorf("error %v, want one that says what is not there yet", err)
+	}
+	if _, err := later.Apply(t.Context(), zoneName, fence, changes); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Await(t.Context(), zoneName, receipt); err != nil {
+		t.Error(err)
 	}
 }
