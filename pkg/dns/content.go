@@ -93,14 +93,14 @@ func (c *Content) Apply(fence Fence, changes []Change) (removed, added []RecordS
 
 // one makes one change as a whole, or gives the reason why not. Without a difference it returns nothing.
 func (c *Content) one(change Change) (removed, added []RecordSet, err error) {
+	if err := change.Check(c.zone); err != nil {
+		return nil, nil, err
+	}
 	before, after := map[Key]RecordSet{}, map[Key]RecordSet{}
 	for _, s := range change.Before {
 		before[s.Key()] = s
 	}
 	for _, s := range change.After {
-		if err := c.valid(change, s); err != nil {
-			return nil, nil, &Error{Kind: Invalid, Subject: change.Name, Err: err}
-		}
 		after[s.Key()] = s
 	}
 	touched := maps.Clone(before)
@@ -140,14 +140,24 @@ func (c *Content) one(change Change) (removed, added []RecordSet, err error) {
 	return removed, added, nil
 }
 
-func (c *Content) valid(change Change, s RecordSet) error {
-	if s.Name != change.Name && s.Name != OwnerName(change.Name) {
+// Check gives the reason why a change can never be made in a zone, of kind Invalid.
+func (c Change) Check(zone string) error {
+	for _, s := range c.After {
+		if err := c.valid(zone, s); err != nil {
+			return &Error{Kind: Invalid, Subject: c.Name, Err: err}
+		}
+	}
+	return nil
+}
+
+func (c Change) valid(zone string, s RecordSet) error {
+	if s.Name != c.Name && s.Name != OwnerName(c.Name) {
 		return fmt.Errorf("%s is not at the name of its change", s.Name)
 	}
-	if !InZone(s.Name, c.zone) {
-		return errors.New("the name is outside the zone " + c.zone)
+	if !InZone(s.Name, zone) {
+		return errors.New("the name is outside the zone " + zone)
 	}
-	if s.Type == CNAME && s.Name == c.zone {
+	if s.Type == CNAME && s.Name == zone {
 		return errors.New("a CNAME cannot stand at the apex of a zone (RFC 1912 section 2.4)")
 	}
 	return s.Check()

@@ -12,6 +12,8 @@ import (
 )
 
 const (
+	// noHash stands for a hash that is not kept.
+	noHash     = "-"
 	ownerLabel = "_kubefed."
 	ownerTTL   = 300
 )
@@ -62,7 +64,7 @@ type Ownership struct {
 	Epoch int64
 	// Types are the types at the name that are owned; other types there are someone else's. Sorted. Empty for a name that is held without data.
 	Types []Type
-	// Hash is HashOf the owned sets, to tell what was changed by another hand.
+	// Hash is HashOf the owned sets, to tell what was changed by another hand; "-" where it would have to be written too often.
 	Hash string
 }
 

@@ -190,22 +190,85 @@ func (p *Plan) bring(in PlanInput, claim Claim, here *site) {
 	for i := range wanted {
 		wanted[i].TTL = max(wanted[i].TTL, in.Zone.Limits.MinTTL)
 	}
+	scale(wanted, in.Zone.Limits.MaxWeight)
 	if claim.Stale {
 		wanted = keeping(wanted, ours)
 	}
 	owner := Ownership{Federation: in.Federation, Owner: claim.Owner, Epoch: in.Epoch, Types: typesOf(wanted), Hash: HashOf(wanted)}
+	record := owner.Record(claim.Name)
+	if in.Zone.Limits.Sparse {
+		owner.Hash = noHash
+		record = owner.Record(claim.Name)
+		if here.ours() && outlasts(here.owner, owner) {
+			owner, record = here.owner, *here.record
+		}
+	}
 	if here.ours() && alike(ours, wanted) && sameOwnership(here.owner, owner) {
 		p.Unchanged++
 		return
 	}
-	change := Change{Name: claim.Name, Before: ours, After: append(wanted, owner.Record(claim.Name))}
+	change := Change{Name: claim.Name, Before: ours, After: append(wanted, record)}
 	if here.record != nil {
 		change.Before = append(slices.Clone(ours), *here.record)
-		if HashOf(ours) != here.owner.Hash {
+		if here.owner.Hash != noHash && HashOf(ours) != here.owner.Hash {
 			p.Repairs = append(p.Repairs, claim.Name)
 		}
 	}
+	if in.Zone.Limits.Sparse {
+		change = change.sparse(record)
+	}
 	p.Changes = append(p.Changes, change)
+}
+
+// outlasts: the record that is there says all that has to be said, and maybe owns a type more, of which there is nothing now.
+func outlasts(there, wanted Ownership) bool {
+	for _, t := range wanted.Types {
+		if !slices.Contains(there.Types, t) {
+			return false
+		}
+	}
+	wanted.Types = there.Types
+	return sameOwnership(there, wanted)
+}
+
+// sparse leaves out the sets that stay as they are. What is left compares something that was read: if nothing else, then the
+// ownership record.
+func (c Change) sparse(record RecordSet) Change {
+	stays := func(s RecordSet, other []RecordSet) bool {
+		return slices.ContainsFunc(other, func(o RecordSet) bool { return Same(s, o) })
+	}
+	out := Change{Name: c.Name}
+	for _, s := range c.Before {
+		if !stays(s, c.After) {
+			out.Before = append(out.Before, s)
+		}
+	}
+	for _, s := range c.After {
+		if !stays(s, c.Before) {
+			out.After = append(out.After, s)
+		}
+	}
+	if len(out.Before) == 0 && stays(record, c.Before) {
+		out.Before, out.After = append(out.Before, record), append(out.After, record)
+	}
+	return out
+}
+
+// scale brings weights below a limit, each name and type by itself: what had a weight keeps one.
+func scale(sets []RecordSet, limit uint32) {
+	if limit == 0 {
+		return
+	}
+	most := map[Key]uint32{}
+	for _, s := range sets {
+		k := Key{Name: s.Name, Type: s.Type}
+		most[k] = max(most[k], s.Routing.Weight)
+	}
+	for i, s := range sets {
+		if top := most[Key{Name: s.Name, Type: s.Type}]; top > limit && s.Routing.Weight > 0 {
+			sets[i].Routing.Weight = max(1, uint32(uint64(s.Routing.Weight)*uint64(limit)/uint64(top)))
+		}
+	}
 }
 
 // adopted: what is someone else's at the name is exactly what the claim may take over.

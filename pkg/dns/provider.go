@@ -36,12 +36,22 @@ type Zone struct {
 
 // Limits are a provider's. Zero means none.
 type Limits struct {
-	// Routing: sets with a SetID are understood.
-	Routing bool
+	// Routing: sets with a SetID are understood; those of policy Weighted only where OnlyWeighted says so.
+	Routing, OnlyWeighted bool
+	// MaxWeight is the greatest weight of a set.
+	MaxWeight uint32
+	// Sparse: each record that is written counts, so a change names only the sets that differ, and an ownership record
+	// outlasts changes of the data beside it.
+	Sparse bool
 	// MaxChanges is the number of records, removed or added, in one call; MaxBytes the octets of their data.
 	MaxChanges, MaxBytes int
 	// MinTTL is in seconds.
 	MinTTL uint32
+}
+
+// Routes says whether the provider chooses among sets by a policy. Where it does not, one plain set holds all.
+func (l Limits) Routes(p Policy) bool {
+	return l.Routing && (p == Weighted || p == Nearest && !l.OnlyWeighted)
 }
 
 // Snapshot is a zone's content at one time.

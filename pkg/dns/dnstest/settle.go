@@ -36,6 +36,7 @@ func (s *suite) settles(t *testing.T) {
 	step("all die", func(s *dns.Subject) { s.Endpoints[1].State = dns.Unhealthy })
 	step("recovered", func(s *dns.Subject) { s.Endpoints[0].State, s.Endpoints[1].State = dns.Healthy, dns.Healthy })
 	step("weighted", func(s *dns.Subject) { s.Settings.Policy, s.Settings.TTL = dns.Weighted, 30 })
+	step("nearest", func(s *dns.Subject) { s.Settings.Policy, s.Settings.TTL = dns.Nearest, 40 })
 	step("a cluster leaves", func(s *dns.Subject) { s.Endpoints = s.Endpoints[:1] })
 	subject.Names, subject.Hosts = dns.Names{}, nil
 	s.settle(t, &subject)
@@ -60,7 +61,7 @@ func (s *suite) settle(t *testing.T, subject *dns.Subject) int {
 	t.Helper()
 	existing, zone := s.records(t), s.limits(t)
 	subject.Published = dns.Published(existing, "earth")[subject.Owner.Ref]
-	answer := dns.Records(*subject, zone.Limits.Routing)
+	answer := dns.Records(*subject, zone.Limits.Routes(subject.Settings.Policy))
 	if len(answer.Refused) > 0 {
 		t.Errorf("refused: %v", answer.Refused)
 	}
