@@ -66,8 +66,8 @@ func (c *Content) drop(k Key) {
 func (c *Content) Apply(fence Fence, changes []Change) (removed, added []RecordSet, failed []Failure, err error) {
 	lease, held := c.sets[Key{Name: LeaseName(c.zone), Type: TXT}]
 	if held {
-		if epoch, ok := leaseEpoch(lease); ok && epoch > fence.Epoch {
-			return nil, nil, nil, &Error{Kind: Fenced, Subject: c.zone, Err: fmt.Errorf("epoch %d has taken over from %d", epoch, fence.Epoch)}
+		if err := fence.Check(c.zone, lease); err != nil {
+			return nil, nil, nil, err
 		}
 	}
 	for _, change := range changes {
@@ -198,6 +198,14 @@ func (c *Content) exclusive(before, after map[Key]RecordSet) error {
 func (f Fence) Record(zone string) RecordSet {
 	text := fmt.Sprintf("v=1 holder=%s epoch=%d", strings.Join(strings.Fields(f.Holder), "_"), f.Epoch)
 	return RecordSet{Name: LeaseName(zone), Type: TXT, TTL: 0, Data: []string{Quote(text)}}
+}
+
+// Check compares the fence with a zone's lease record. The error is of kind Fenced.
+func (f Fence) Check(zone string, lease RecordSet) error {
+	if epoch, ok := leaseEpoch(lease); ok && epoch > f.Epoch {
+		return &Error{Kind: Fenced, Subject: zone, Err: fmt.Errorf("epoch %d has taken over from %d", epoch, f.Epoch)}
+	}
+	return nil
 }
 
 func leaseEpoch(s RecordSet) (int64, bool) {

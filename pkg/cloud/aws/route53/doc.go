@@ -1,0 +1,7 @@
+// Package route53 publishes to hosted zones of AWS Route 53. Each batch that it sends replaces the zone's lease record and
+// deletes what was read in exactly the form in which it was read, so Route 53 itself compares before it swaps: a batch is made as a
+// whole, or refused. Which change of a refused batch is to blame is found here, so that one bad name does not stop the others.
+//
+// It understands sets of policy Weighted. Sets of policy Nearest are not written: Route 53 takes one latency set for each of
+// its own regions, and has no place for those of other clouds.
+package route53
