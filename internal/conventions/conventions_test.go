@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},
 	"pkg/dns":             {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/probe"},
 	"pkg/drill":           {"pkg/apis", "pkg/kind", "pkg/plan", "pkg/probe"},
+	"pkg/cloud":           {"pkg/dns"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},
 	"internal/pki":        {},
 	"internal/tracing":    {},
@@ -124,6 +125,21 @@ func TestKubernetesLinkedInFewPlaces(t *testing.T) {
 		for _, dep := range p.Deps {
 			if strings.HasPrefix(dep, "k8s.io/kubernetes/") {
 				t.Errorf("the CLI links %s", dep)
+			}
+		}
+	}
+}
+
+// TestCloudsLinkedInFewPlaces: the SDKs of clouds are large, and compiled into what talks to a cloud only.
+func TestCloudsLinkedInFewPlaces(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if room(p.ImportPath) == "pkg/cloud" || p.ImportPath == module+"cmd/federation-apiserver" {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if strings.HasPrefix(dep, "github.com/aws/aws-sdk-go-v2/") || strings.HasPrefix(dep, "google.golang.org/api/") {
+				t.Errorf("%s links %s; only pkg/cloud and cmd/federation-apiserver may", p.ImportPath, dep)
+				break
 			}
 		}
 	}

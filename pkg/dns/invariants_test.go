@@ -64,6 +64,11 @@ func genSubject(t *rapid.T) Subject {
 	return s
 }
 
+func genLimits(t *rapid.T) Limits {
+	return Limits{Routing: rapid.Bool().Draw(t, "routing"), Spread: rapid.Bool().Draw(t, "spread"), OnlyWeighted: rapid.Bool().Draw(t, "onlyWeighted"),
+		Sparse: rapid.Bool().Draw(t, "sparse"), MinTTL: rapid.SampledFrom([]uint32{0, 10}).Draw(t, "minTTL")}
+}
+
 func global(a Answer) Claim { return a.Claims[slices.IndexFunc(a.Claims, isGlobal)] }
 
 func isGlobal(c Claim) bool { return c.Name == "web.shop.earth.svc.fed.example." }
@@ -71,7 +76,7 @@ func isGlobal(c Claim) bool { return c.Name == "web.shop.earth.svc.fed.example."
 func TestNeverEmpty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := genSubject(t)
-		g := global(Records(s, rapid.Bool().Draw(t, "routing")))
+		g := global(Records(s, genLimits(t)))
 		healthy, kept := false, false
 		for _, e := range s.Endpoints {
 			healthy = healthy || e.State == Healthy && len(e.Addresses) > 0
@@ -89,7 +94,7 @@ func TestNeverEmpty(t *testing.T) {
 func TestRecordsInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := genSubject(t)
-		answer := Records(s, rapid.Bool().Draw(t, "routing"))
+		answer := Records(s, genLimits(t))
 		if len(answer.Refused) > 0 {
 			t.Fatalf("refused: %v", answer.Refused)
 		}
@@ -195,7 +200,7 @@ type world struct {
 }
 
 func genWorld(t *rapid.T) world {
-	w := world{provider: NewMemory(Limits{Routing: rapid.Bool().Draw(t, "routing"), Sparse: rapid.Bool().Draw(t, "sparse"), MinTTL: rapid.SampledFrom([]uint32{0, 10}).Draw(t, "minTTL")}, "fed.example.")}
+	w := world{provider: NewMemory(genLimits(t), "fed.example.")}
 	names := []string{"web.shop.earth.svc.fed.example.", "web.shop.earth.svc.east.fed.example.", "c0.cluster.web.shop.earth.svc.fed.example.", "other.fed.example."}
 	for _, name := range names {
 		switch rapid.IntRange(0, 6).Draw(t, "foreign") {
@@ -244,7 +249,7 @@ func TestPlanInvariants(t *testing.T) {
 		for range rapid.IntRange(1, 3).Draw(t, "steps") {
 			s := genSubject(t)
 			s.Published = Published(w.snapshot(t), "earth")["svc/shop/web"]
-			claims := Records(s, w.limits().Routing).Claims
+			claims := Records(s, w.limits()).Claims
 			plan := w.plan(t, claims, true)
 			checkOwned(t, plan, w)
 			checkBatches(t, plan.Changes)
@@ -334,11 +339,11 @@ func checkNothingWent(t *rapid.T, invariant string, before, after Snapshot) {
 func TestOldKnowledgeRemovesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := genWorld(t)
-		w.apply(t, w.plan(t, Records(genSubject(t), w.limits().Routing).Claims, true).Changes)
+		w.apply(t, w.plan(t, Records(genSubject(t), w.limits()).Claims, true).Changes)
 		before := w.snapshot(t)
 		s := genSubject(t)
 		s.Stale = true
-		w.apply(t, w.plan(t, Records(s, w.limits().Routing).Claims, false).Changes)
+		w.apply(t, w.plan(t, Records(s, w.limits()).Claims, false).Changes)
 		checkNothingWent(t, "I3", before, w.snapshot(t))
 	})
 }
@@ -350,7 +355,7 @@ func TestRestart(t *testing.T) {
 		s := genSubject(t)
 		s.Urgent = false
 		s.Settings.Policy = rapid.SampledFrom([]Policy{All, Nearest}).Draw(t, "policy")
-		w.apply(t, w.plan(t, Records(s, w.limits().Routing).Claims, true).Changes)
+		w.apply(t, w.plan(t, Records(s, w.limits()).Claims, true).Changes)
 		before := w.snapshot(t)
 		restarted := s
 		restarted.Published = Published(before, "earth")["svc/shop/web"]
@@ -360,7 +365,7 @@ func TestRestart(t *testing.T) {
 				restarted.Endpoints[i].State = Unknown
 			}
 		}
-		claims := Records(restarted, w.limits().Routing).Claims
+		claims := Records(restarted, w.limits()).Claims
 		w.apply(t, w.plan(t, claims, true).Changes)
 		if _, basis := Choose(s); basis == OnHealth {
 			checkNothingWent(t, "I19", before, w.snapshot(t))
@@ -374,8 +379,8 @@ func TestOneClusterAlone(t *testing.T) {
 		if len(s.Endpoints) == 0 {
 			return
 		}
-		routing := rapid.Bool().Draw(t, "routing")
-		good := Records(s, routing)
+		limits := genLimits(t)
+		good := Records(s, limits)
 		bad := s
 		bad.Endpoints = slices.Clone(s.Endpoints)
 		i := rapid.IntRange(0, len(s.Endpoints)-1).Draw(t, "bad")
@@ -383,7 +388,7 @@ func TestOneClusterAlone(t *testing.T) {
 		e.Region = rapid.SampledFrom([]string{e.Region, "not a label", strings.Repeat("r", 64), "svc"}).Draw(t, "badRegion")
 		e.Zones = rapid.SampledFrom([][]string{e.Zones, {"a", "-"}, {""}}).Draw(t, "badZones")
 		e.Addresses = rapid.SampledFrom([][]netip.Addr{e.Addresses, nil, addrs("0.0.0.0"), addrs("fe80::1")}).Draw(t, "badAddresses")
-		now := Records(bad, routing)
+		now := Records(bad, limits)
 		for _, c := range good.Claims {
 			j := slices.IndexFunc(now.Claims, func(n Claim) bool { return n.Name == c.Name })
 			if j < 0 {

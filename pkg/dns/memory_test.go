@@ -11,7 +11,7 @@ func TestMemoryConforms(t *testing.T) {
 	for name, limits := range map[string]dns.Limits{
 		"plain":   {},
 		"routing": {Routing: true},
-		"sparse":  {Routing: true, Sparse: true, MaxWeight: 1},
+		"sparse":  {Routing: true, OnlyWeighted: true, Spread: true, Sparse: true, MaxWeight: 1},
 		"limited": {MaxChanges: 40, MaxBytes: 2000, MinTTL: 10},
 	} {
 		t.Run(name, func(t *testing.T) {

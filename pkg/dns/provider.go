@@ -38,6 +38,8 @@ type Zone struct {
 type Limits struct {
 	// Routing: sets with a SetID are understood; those of policy Weighted only where OnlyWeighted says so.
 	Routing, OnlyWeighted bool
+	// Spread: sets of policy All are understood too, each with one address: of these the provider answers with some.
+	Spread bool
 	// MaxWeight is the greatest weight of a set.
 	MaxWeight uint32
 	// Sparse: each record that is written counts, so a change names only the sets that differ, and an ownership record
@@ -51,7 +53,15 @@ type Limits struct {
 
 // Routes says whether the provider chooses among sets by a policy. Where it does not, one plain set holds all.
 func (l Limits) Routes(p Policy) bool {
-	return l.Routing && (p == Weighted || p == Nearest && !l.OnlyWeighted)
+	switch p {
+	case Weighted:
+		return l.Routing
+	case Nearest:
+		return l.Routing && !l.OnlyWeighted
+	case All:
+		return l.Routing && l.Spread
+	}
+	return false
 }
 
 // Snapshot is a zone's content at one time.

@@ -37,7 +37,7 @@ type RecordSet struct {
 
 // Routing is how a provider chooses among sets of one name and type.
 type Routing struct {
-	// Policy is Weighted or Nearest.
+	// Policy is Weighted, Nearest or All.
 	Policy Policy `json:"policy,omitempty"`
 	// Weight is relative to the other sets'.
 	Weight uint32 `json:"weight,omitempty"`

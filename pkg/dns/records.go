@@ -2,6 +2,8 @@ package dns
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,9 +34,9 @@ type Answer struct {
 }
 
 // Records says what each name of a subject answers. What is wrong with one cluster, or one name, is refused and changes
-// only the names to which it contributes. With routing, the zone's provider chooses among sets as Weighted and Nearest
-// say; without, one plain set holds all.
-func Records(s Subject, routing bool) Answer {
+// only the names to which it contributes. Where the zone's provider routes by the policy it is given one set for each cluster to
+// choose among; elsewhere one plain set holds all.
+func Records(s Subject, limits Limits) Answer {
 	settings := s.Settings.withDefaults()
 	if err := settings.Check(); err != nil {
 		return Answer{Basis: OnNothing, Refused: []error{fmt.Errorf("settings of %s: %w", s.Owner.Ref, err)}}
@@ -42,7 +44,7 @@ func Records(s Subject, routing bool) Answer {
 	var refused []error
 	s.Endpoints, refused = wellFormed(s.Endpoints)
 	chosen, basis := Choose(s)
-	w := writer{subject: s, settings: settings, routing: routing, basis: basis}
+	w := writer{subject: s, settings: settings, routing: limits.Routes(settings.Policy), basis: basis}
 	w.answer.Basis = basis
 	w.answer.Refused = refused
 	w.claim(s.Hosts, chosen)
@@ -160,7 +162,10 @@ func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 			continue
 		}
 		for _, e := range endpoints {
-			if data := gather([]Endpoint{e}, t); len(data) > 0 {
+			data := gather([]Endpoint{e}, t)
+			if w.settings.Policy == All {
+				sets = append(sets, w.spread(name, t, e.Cluster, data[:min(len(data), max(1, maxSpread/len(endpoints)))])...)
+			} else if len(data) > 0 {
 				sets = append(sets, RecordSet{Name: name, Type: t, TTL: w.ttl(), Data: data, SetID: e.Cluster, Routing: w.routingTo(e)})
 			}
 		}
@@ -168,9 +173,20 @@ func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 	return sets
 }
 
-func (w *writer) routed() bool {
-	return w.routing && w.basis != OnSorry && (w.settings.Policy == Weighted || w.settings.Policy == Nearest)
+// maxSpread is about how many sets there are at most of one name and type, each with one address.
+const maxSpread = 64
+
+func (w *writer) spread(name string, t Type, cluster string, data []string) []RecordSet {
+	var sets []RecordSet
+	for _, d := range data {
+		sum := sha256.Sum256([]byte(d))
+		sets = append(sets, RecordSet{Name: name, Type: t, TTL: w.ttl(), Data: []string{d},
+			SetID: cluster + "/" + hex.EncodeToString(sum[:4]), Routing: Routing{Policy: All}})
+	}
+	return sets
 }
+
+func (w *writer) routed() bool { return w.routing && w.basis != OnSorry }
 
 func (w *writer) routingTo(e Endpoint) Routing {
 	if w.settings.Policy == Weighted {

@@ -164,7 +164,7 @@ rohan.cluster.web.shop.earth.svc 5 A 192.0.2.2
 `,
 	}} {
 		t.Run(test.name, func(t *testing.T) {
-			got := Records(test.subject, test.routing)
+			got := Records(test.subject, Limits{Routing: test.routing})
 			if len(got.Refused) > 0 || got.Basis != test.basis {
 				t.Errorf("basis %s, want %s; refused %v", got.Basis, test.basis, got.Refused)
 			}
@@ -226,7 +226,7 @@ func TestRefused(t *testing.T) {
 		e.Region, e.Zones, e.Provider = "cloud", []string{"ok", long}, "no spaces please"
 		e.Addresses = addrs("192.0.2.1", "0.0.0.0", "fe80::1", "::ffff:192.0.2.9")
 	})
-	got := Records(web(Settings{}, bad, bad, rohan()), false)
+	got := Records(web(Settings{}, bad, bad, rohan()), Limits{})
 	var text []string
 	for _, err := range got.Refused {
 		text = append(text, err.Error())
@@ -246,11 +246,11 @@ func TestRefused(t *testing.T) {
 
 	s := web(Settings{}, gondor())
 	s.Names.Namespace = long
-	if got := Records(s, false); len(got.Claims) != 0 || len(got.Refused) == 0 {
+	if got := Records(s, Limits{}); len(got.Claims) != 0 || len(got.Refused) == 0 {
 		t.Errorf("a label of 64 octets: %d claims, refused %v", len(got.Claims), got.Refused)
 	}
 	s = web(Settings{TTL: 1 << 30}, gondor())
-	if got := Records(s, false); len(got.Claims) != 0 || len(got.Refused) != 1 {
+	if got := Records(s, Limits{}); len(got.Claims) != 0 || len(got.Refused) != 1 {
 		t.Errorf("a TTL of years: %d claims, refused %v", len(got.Claims), got.Refused)
 	}
 }

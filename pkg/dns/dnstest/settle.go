@@ -61,7 +61,7 @@ func (s *suite) settle(t *testing.T, subject *dns.Subject) int {
 	t.Helper()
 	existing, zone := s.records(t), s.limits(t)
 	subject.Published = dns.Published(existing, "earth")[subject.Owner.Ref]
-	answer := dns.Records(*subject, zone.Limits.Routes(subject.Settings.Policy))
+	answer := dns.Records(*subject, zone.Limits)
 	if len(answer.Refused) > 0 {
 		t.Errorf("refused: %v", answer.Refused)
 	}

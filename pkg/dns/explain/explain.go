@@ -132,12 +132,12 @@ func (w World) answers(s dns.Subject) []dns.Answer {
 			part.Names = dns.Names{}
 		}
 		if part.Names != (dns.Names{}) || len(part.Hosts) > 0 {
-			answers = append(answers, dns.Records(part, z.Routing))
+			answers = append(answers, dns.Records(part, dns.Limits{Routing: z.Routing}))
 		}
 	}
 	if len(answers) == 0 {
 		s.Hosts = nil // none of them is in a zone
-		answers = append(answers, dns.Records(s, false))
+		answers = append(answers, dns.Records(s, dns.Limits{}))
 	}
 	return answers
 }

@@ -129,8 +129,11 @@ func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 				set.SetID = cluster
 			}
 		}
-		if raw.Weight != nil {
+		switch {
+		case raw.Weight != nil:
 			set.Routing = dns.Routing{Policy: dns.Weighted, Weight: uint32(*raw.Weight)}
+		case aws.ToBool(raw.MultiValueAnswer):
+			set.Routing = dns.Routing{Policy: dns.All}
 		}
 	}
 	return set.Canonical()
@@ -147,7 +150,11 @@ func (p *Provider) write(set dns.RecordSet) types.ResourceRecordSet {
 	}
 	if set.SetID != "" {
 		raw.SetIdentifier = aws.String(p.options.Federation + "/" + set.SetID + shortHash(set.Name))
-		raw.Weight = aws.Int64(int64(set.Routing.Weight))
+		if set.Routing.Policy == dns.All {
+			raw.MultiValueAnswer = aws.Bool(true)
+		} else {
+			raw.Weight = aws.Int64(int64(set.Routing.Weight))
+		}
 	}
 	return raw
 }

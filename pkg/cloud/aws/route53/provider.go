@@ -79,7 +79,7 @@ func newProvider(client api, options Options) *Provider {
 }
 
 // limits: calls are divided here, by what Route 53 counts, so there are none for who calls.
-var limits = dns.Limits{Routing: true, OnlyWeighted: true, MaxWeight: 255, Sparse: true}
+var limits = dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, MaxWeight: 255, Sparse: true}
 
 // Zones implements dns.Provider.
 func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {

@@ -57,19 +57,24 @@ func (s *Server) changeSets(w http.ResponseWriter, r *http.Request, id string) {
 		refuse(w, []string{fmt.Sprintf("Number of characters limit of %d exceeded.", maxCharacters)})
 		return
 	}
-	// All or nothing: changes are made one after another to a copy.
-	work := &zone{id: z.id, name: z.name, sets: maps.Clone(z.sets)}
+	// All or nothing: what was there is put back if one change cannot be made.
+	undo := map[string][]recordSet{}
 	var messages []string
 	for _, c := range request.Changes {
-		if m := work.change(c.Action, c.Set); m != "" {
+		if _, seen := undo[c.Set.Name]; !seen {
+			undo[c.Set.Name] = z.sets[c.Set.Name]
+		}
+		if m := z.change(c.Action, c.Set); m != "" {
 			messages = append(messages, m)
 		}
 	}
 	if len(messages) > 0 {
+		z.list = nil
+		maps.Copy(z.sets, undo)
+		maps.DeleteFunc(z.sets, func(_ string, sets []recordSet) bool { return len(sets) == 0 })
 		refuse(w, messages)
 		return
 	}
-	z.sets = work.sets
 	s.serial++
 	change := fmt.Sprintf("C%06d", s.serial)
 	s.changes[change] = s.polls
@@ -115,7 +120,7 @@ func (z *zone) change(action string, s recordSet) string {
 		id = ", set-identifier='" + s.SetIdentifier + "'"
 	}
 	tried := fmt.Sprintf("resource record set [name='%s', type='%s'%s]", s.Name, s.Type, id)
-	now, there := z.sets[s.key()]
+	now, there := z.get(s.key())
 	switch {
 	case action == "DELETE" && !there:
 		return "Tried to delete " + tried + " but it was not found"
@@ -124,7 +129,7 @@ func (z *zone) change(action string, s recordSet) string {
 	case action == "DELETE" && s.Name == z.name && (s.Type == "NS" || s.Type == "SOA"):
 		return fmt.Sprintf("A HostedZone must contain exactly one %s record", s.Type)
 	case action == "DELETE":
-		delete(z.sets, s.key())
+		z.drop(s.key())
 		return ""
 	case action == "CREATE" && there:
 		return "Tried to create " + tried + " but it already exists"
@@ -150,12 +155,12 @@ func (z *zone) misfit(s recordSet) string {
 		return reason
 	}
 	weighted := 0
-	for k, other := range z.sets {
-		if k.name != s.Name || k == s.key() {
+	for _, other := range z.sets[s.Name] {
+		if other.key() == s.key() {
 			continue
 		}
-		if k.recordType != s.Type {
-			if k.recordType == "CNAME" || s.Type == "CNAME" {
+		if other.Type != s.Type {
+			if other.Type == "CNAME" || s.Type == "CNAME" {
 				return fmt.Sprintf("RRSet of type %s with DNS name %s is not permitted as it conflicts with other records with the same DNS name in zone %s", s.Type, s.Name, z.name)
 			}
 			continue

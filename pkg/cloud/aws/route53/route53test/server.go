@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,7 +43,9 @@ type Fault struct {
 type zone struct {
 	id, name string
 	private  bool
-	sets     map[key]recordSet
+	sets     map[string][]recordSet
+	// list is sets in order, nil after a change.
+	list []recordSet
 }
 
 type key struct{ name, recordType, id string }
@@ -61,7 +64,7 @@ func (s *Server) AddZone(name string, private bool) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serial++
-	z := &zone{id: fmt.Sprintf("Z%06d", s.serial), name: name, private: private, sets: map[key]recordSet{}}
+	z := &zone{id: fmt.Sprintf("Z%06d", s.serial), name: name, private: private, sets: map[string][]recordSet{}}
 	z.put(recordSet{Name: name, Type: "NS", TTL: ptr(int64(172800)), Records: records("ns-1.awsdns-01.org.")})
 	z.put(recordSet{Name: name, Type: "SOA", TTL: ptr(int64(900)), Records: records("ns-1.awsdns-01.org. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400")})
 	s.zones[z.id] = z
@@ -258,10 +261,11 @@ func (s *Server) listSets(w http.ResponseWriter, r *http.Request, id string) {
 		from.name += "."
 	}
 	out := listSetsResponse{MaxItems: s.items(q.Get("maxitems"))}
-	for _, set := range z.sorted() {
-		if from.name != "" && before(set.key(), from) {
-			continue
-		}
+	sets := z.sorted()
+	if from.name != "" {
+		sets = sets[sort.Search(len(sets), func(i int) bool { return !before(sets[i].key(), from) }):]
+	}
+	for _, set := range sets {
 		if len(out.Sets) == out.MaxItems {
 			out.IsTruncated, out.NextName, out.NextType, out.NextIdentifier = true, set.Name, set.Type, set.SetIdentifier
 			break

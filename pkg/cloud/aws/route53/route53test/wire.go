@@ -1,8 +1,10 @@
 package route53test
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -133,20 +135,38 @@ func (z *zone) xml() hostedZone {
 	return h
 }
 
-func (z *zone) put(s recordSet) { z.sets[s.key()] = s }
+func (z *zone) get(k key) (recordSet, bool) {
+	for _, s := range z.sets[k.name] {
+		if s.key() == k {
+			return s, true
+		}
+	}
+	return recordSet{}, false
+}
+
+// put and drop leave what was there as it is: a change can be undone.
+func (z *zone) put(s recordSet) {
+	z.drop(s.key())
+	z.sets[s.Name] = append(slices.Clone(z.sets[s.Name]), s)
+}
+
+func (z *zone) drop(k key) {
+	z.list = nil
+	left := slices.DeleteFunc(slices.Clone(z.sets[k.name]), func(s recordSet) bool { return s.key() == k })
+	if z.sets[k.name] = left; len(left) == 0 {
+		delete(z.sets, k.name)
+	}
+}
 
 func (z *zone) sorted() []recordSet {
-	sets := make([]recordSet, 0, len(z.sets))
-	for _, s := range z.sets {
-		sets = append(sets, s)
-	}
-	slices.SortFunc(sets, func(a, b recordSet) int {
-		if before(a.key(), b.key()) {
-			return -1
+	if z.list == nil {
+		for _, name := range slices.SortedFunc(maps.Keys(z.sets), func(a, b string) int { return cmp.Compare(order(a), order(b)) }) {
+			z.list = append(z.list, slices.SortedFunc(slices.Values(z.sets[name]), func(a, b recordSet) int {
+				return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.SetIdentifier, b.SetIdentifier))
+			})...)
 		}
-		return 1
-	})
-	return sets
+	}
+	return z.list
 }
 
 func answer(w http.ResponseWriter, body any) {

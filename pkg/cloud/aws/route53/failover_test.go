@@ -1,0 +1,83 @@
+package route53
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"kubefed.dev/kubefed/pkg/cloud/aws/route53/route53test"
+	"kubefed.dev/kubefed/pkg/dns"
+)
+
+// services x 10 clusters in 5 regions of 2 clouds, one zone each.
+func services(n int, policy dns.Policy, lost bool) (claims []dns.Claim, known map[string]bool) {
+	known = map[string]bool{}
+	for i := range n {
+		s := dns.Subject{Owner: dns.Owner{Ref: fmt.Sprintf("svc/shop/web%d", i), UID: "2f6c1d0a-6d3b-4a8e-9d57-0f3f5d1c9e11"},
+			Names:    dns.Names{Service: fmt.Sprintf("web%d", i), Namespace: "shop", Federation: "earth", Domain: testZone},
+			Settings: dns.Settings{Policy: policy}}
+		for c := range 10 {
+			e := dns.Endpoint{Cluster: fmt.Sprintf("c%d", c), Provider: []string{"aws", "gcp"}[c%2], Region: fmt.Sprintf("region-%d", c/2),
+				Zones: []string{fmt.Sprintf("region-%d-%d", c/2, c)}, State: dns.Healthy, Weight: 3,
+				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, byte(18 + c), byte(i >> 8), byte(i)})}}
+			if lost && c == 0 {
+				e.State = dns.Unhealthy
+			}
+			s.Endpoints = append(s.Endpoints, e)
+		}
+		known[s.Owner.Ref] = true
+		claims = append(claims, dns.Records(s, limits).Claims...)
+	}
+	return claims, known
+}
+
+// TestLosingACluster: how many calls it takes to take one of ten clusters out of the names of 1,000 Services, global, cloud, region,
+// zone and cluster.
+func TestLosingACluster(t *testing.T) {
+	n := 1000
+	if testing.Short() {
+		n = 50
+	}
+	for _, test := range []struct {
+		policy dns.Policy
+		n      int
+	}{{dns.All, n}, {dns.Weighted, 50}} {
+		t.Run(string(test.policy), func(t *testing.T) {
+			server := route53test.New(t)
+			server.AddZone(testZone, false)
+			p := provider(t, server.URL, map[string]string{testZone: ""})
+			var existing dns.Snapshot
+			settle := func(lost bool) (changes, calls int) {
+				claims, known := services(test.n, test.policy, lost)
+				plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
+				before := server.Calls("ChangeResourceRecordSets")
+				r, err := p.Apply(t.Context(), testZone, dns.Fence{Holder: "test", Epoch: 1}, plan.Changes)
+				if err != nil || len(r.Failed) > 0 {
+					t.Fatal(err, len(r.Failed))
+				}
+				return len(plan.Changes), server.Calls("ChangeResourceRecordSets") - before
+			}
+			read := func() {
+				var err error
+				if existing, err = p.Records(t.Context(), testZone); err != nil {
+					t.Fatal(err)
+				}
+			}
+			changes, calls := settle(false)
+			t.Logf("created: %d names in %d calls", changes, calls)
+			read()
+			if changes, calls = settle(false); calls != 0 {
+				t.Errorf("steady: %d names in %d calls", changes, calls)
+			}
+			changes, calls = settle(true)
+			t.Logf("lost: %d names in %d calls", changes, calls)
+			if most := max(1, 8*test.n/1000); changes != 5*test.n || calls > most {
+				t.Errorf("%d calls for %d names of %d Services, want at most %d", calls, changes, test.n, most)
+			}
+			read()
+			if changes, calls = settle(true); calls != 0 {
+				t.Errorf("after: %d names in %d calls", changes, calls)
+			}
+		})
+	}
+}
