@@ -74,6 +74,9 @@ func TestLosingACluster(t *testing.T) {
 			if most := max(1, 8*test.n/1000); changes != 5*test.n || calls > most {
 				t.Errorf("%d calls for %d names of %d Services, want at most %d", calls, changes, test.n, most)
 			}
+			if test.n > 50 {
+				return // To read it all again would take as long as all before.
+			}
 			read()
 			if changes, calls = settle(true); calls != 0 {
 				t.Errorf("after: %d names in %d calls", changes, calls)
