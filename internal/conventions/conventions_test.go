@@ -45,7 +45,6 @@ var mayImport = map[string][]string{
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},
 	"pkg/dns":             {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/probe"},
 	"pkg/drill":           {"pkg/apis", "pkg/kind", "pkg/plan", "pkg/probe"},
-	"pkg/cloud":           {"pkg/dns"},
 	"pkg/controlplane":    {"pkg/apis", "internal/pki", "internal/version"},
 	"internal/pki":        {},
 	"internal/tracing":    {},
