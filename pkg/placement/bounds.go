@@ -19,6 +19,7 @@ import (
 func bound(q *question, candidates []candidate) {
 	closeForJob(q, candidates)
 	q.full = fullClusters(q, candidates)
+	lend(q, candidates)
 	for i := range candidates {
 		c := &candidates[i]
 		c.weight, c.max = 1, noLimit

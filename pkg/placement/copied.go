@@ -27,6 +27,7 @@ func copied(q *question, candidates []candidate) {
 		q.spread.widen(q, takers(candidates, all), noLimit)
 		q.deal(candidates, noLimit, all)
 	}
+	remain(q, candidates, group)
 	placed := false
 	for i := range candidates {
 		candidates[i].target = candidates[i].replicas
@@ -47,6 +48,23 @@ func copied(q *question, candidates []candidate) {
 	case used && q.policy == nil: // its users bring it to a place, where it stays
 	default:
 		q.lacks(missingAny)
+	}
+}
+
+// remain leaves copies where they are in clusters that are down, as far as none took their place: they do no harm there,
+// and are at hand when the cluster is back.
+func remain(q *question, candidates []candidate, group int64) {
+	for i := range candidates {
+		c := &candidates[i]
+		if c.cause != federation.DisplacedDown || !c.has || c.group != group {
+			continue
+		}
+		if q.spread == nil {
+			c.replicas = 1
+		} else if q.spread.hasRoom(c) {
+			c.replicas = 1
+			q.spread.add(c, 1)
+		}
 	}
 }
 
@@ -105,7 +123,7 @@ func paceCopies(q *question, candidates []candidate) {
 		case q.holds(c):
 			proven = true
 		default:
-			missing = missing || c.Ready
+			missing = missing || !c.silent()
 		}
 	}
 	if !leavers || proven && !missing {
@@ -120,7 +138,7 @@ func paceCopies(q *question, candidates []candidate) {
 
 // holds says whether a cluster is known to have a copy in good order.
 func (q *question) holds(c *candidate) bool {
-	if c.copy == nil || !c.has || c.copy.Leaving || !c.copy.Synced {
+	if c.copy == nil || !c.has || c.copy.Leaving || !c.copy.Synced || c.silent() {
 		return false
 	}
 	return !q.Object.Divided || ptr.Deref(c.copy.Ready, 0) >= ptr.Deref(q.Object.Replicas, 1)
@@ -150,6 +168,9 @@ func follow(q *question, candidates []candidate) {
 
 // keepsEmpty says whether a cluster keeps an object of which it has no replica: where it may have some again soon.
 func (q *question) keepsEmpty(c *candidate) bool {
+	if q.total == 0 && c.cause != "" {
+		return true // nothing runs there
+	}
 	if c.leaves || c.target > 0 {
 		return c.target > 0
 	}

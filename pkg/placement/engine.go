@@ -24,7 +24,9 @@ import (
 //
 // What is placed stays: a cluster that is not ready or lacks the API takes nothing new, but keeps its share, because that
 // it can't be reached does not say that nothing runs there. A cluster gives its share away where it leaves the
-// federation, and where a policy says so: by not selecting it, or by not tolerating its NoExecute taint.
+// federation, where the policy does not select it, and where it has a NoExecute taint that is not tolerated, or not any
+// more: because it is down, or drained. Then the replacements come first, and the share comes back when the cluster has
+// been well for a while.
 func Place(in Input) Answer {
 	if in.Object.Unfederated {
 		return Answer{Decision: Decision{Object: in.Object.Reference, Reason: federation.ReasonNotFederated}}
@@ -131,8 +133,7 @@ func (q *question) inFederation(cluster string) bool {
 	return found && !q.Clusters[i].Deleted
 }
 
-// evicts says whether clusters give shares away because of what a policy says of them. Without a policy in force none
-// does.
+// evicts says whether clusters give away what the policy in force keeps from them.
 func (q *question) evicts() bool { return q.policy != nil && !q.gone }
 
 // lacks notes what keeps the decision from what the policy asks for.

@@ -183,7 +183,7 @@ func onlyRoom(before, after *Cluster) bool {
 
 func sameCluster(a, b Cluster) bool {
 	return a.Since.Equal(b.Since) && reflect.DeepEqual(a.Cluster, b.Cluster) && a.Ready == b.Ready && a.Deleted == b.Deleted &&
-		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) &&
+		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) && a.Held == b.Held &&
 		apiequality.Semantic.DeepEqual(a.Free, b.Free) && apiequality.Semantic.DeepEqual(a.Price, b.Price)
 }
 
@@ -208,6 +208,10 @@ func concerns(d *Decision, p *policy.Propagation, before, after *Cluster) bool {
 		return true
 	case p != nil:
 		return has || kept || selects(p, before) || selects(p, after)
+	case has && (d.Moving || !apiequality.Semantic.DeepEqual(before.Taints, after.Taints) || before.Held != after.Held):
+		return true
+	case displacedBefore(d, after.Name) != nil:
+		return true
 	case !after.Ready:
 		return false // it keeps what it has and gets nothing
 	case kept || d.Missing != "":

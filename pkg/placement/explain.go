@@ -73,7 +73,7 @@ func (q *question) detail(c *Cluster, reason string) string {
 	case federation.ReasonNotReady:
 		return "its condition Ready is not True"
 	case federation.ReasonTainted:
-		if taint, _ := q.repelled(c); taint != nil {
+		if taint, _ := q.repelled(c, false); taint != nil {
 			return fmt.Sprintf("its taint %s is not tolerated", taint.ToString())
 		}
 	case federation.ReasonAPIMissing:

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -111,7 +112,7 @@ func (r *roster) outdate() {
 func ClusterFacts(c *federation.Cluster) Cluster {
 	facts := Cluster{
 		Cluster: policy.ClusterOf(c),
-		Taints:  slices.Concat(c.Spec.Taints, c.Status.Taints),
+		Taints:  taintsOf(c),
 		Free:    c.Status.Free,
 		Price:   c.Spec.Price,
 		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),
@@ -120,6 +121,12 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 	if ready := meta.FindStatusCondition(c.Status.Conditions, federation.ClusterReady); ready != nil {
 		facts.Since = ready.LastTransitionTime.Time
 	}
+	if v := c.Status.Verdict; v != nil && v.State == federation.VerdictReady && v.Since.After(facts.Since) {
+		facts.Since = v.Since.Time
+	}
+	facts.Down = slices.ContainsFunc(facts.Taints, func(t corev1.Taint) bool {
+		return t.Key == federation.TaintDown && t.Effect == corev1.TaintEffectNoExecute
+	})
 	if len(c.Status.APIGroups) > 0 {
 		facts.APIs = make(map[string]bool, len(c.Status.APIGroups))
 		for _, gv := range c.Status.APIGroups {
@@ -127,4 +134,12 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 		}
 	}
 	return facts
+}
+
+// taintsOf are a cluster's taints: those that people set, and those that follow from its verdict.
+func taintsOf(c *federation.Cluster) []corev1.Taint {
+	if len(c.Status.Taints) == 0 {
+		return c.Spec.Taints
+	}
+	return slices.Concat(c.Spec.Taints, c.Status.Taints)
 }

@@ -26,6 +26,9 @@ type Input struct {
 	Current *Decision
 	// Copies is what is known of the object's copies in clusters, in any order.
 	Copies []Copy
+	// DownToleration is how long a cluster is Down before replicas move, where the policy does not say; nil for
+	// DefaultDownToleration.
+	DownToleration *time.Duration
 	// Now is the time of the question.
 	Now time.Time
 	// Explain asks for Answer.Candidates.
@@ -126,7 +129,12 @@ type Cluster struct {
 	Since time.Time
 	// Deleted clusters are about to leave the federation.
 	Deleted bool
-	Taints  []corev1.Taint
+	// Taints are those that people set and those that follow from the verdict. Down says that one of them is for a cluster
+	// that is down.
+	Taints []corev1.Taint
+	Down   bool
+	// Held says, in a sentence, why nothing is to begin to move away from it for now; empty where it may.
+	Held string
 	// APIs are the group versions that it serves, nil for unknown.
 	APIs map[string]bool
 	// Free is what is free on groups of nodes, nil for unknown. What was placed a moment ago, and is not in it yet, is

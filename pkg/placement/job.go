@@ -18,6 +18,9 @@ func closeForJob(q *question, candidates []candidate) {
 	assigned, fresh, unfinished := int64(0), false, false
 	for i := range candidates {
 		c := &candidates[i]
+		if c.finished() { // what has been done is not done again
+			c.leaves = false
+		}
 		if c.has && !c.leaves {
 			assigned += int64(ptr.Deref(c.had.Completions, 0))
 			unfinished = unfinished || c.why == "" && !c.finished()
@@ -26,6 +29,12 @@ func closeForJob(q *question, candidates []candidate) {
 	}
 	if assigned == 0 {
 		return
+	}
+	for i := range candidates {
+		if c := &candidates[i]; c.leaves && c.cause != "" && !fresh {
+			c.leaves = false // those that have a part of the Job can't take over completions: they are immutable
+			q.lacks(missingCompletions)
+		}
 	}
 	all := assigned >= int64(*q.Object.Completions)
 	for i := range candidates {

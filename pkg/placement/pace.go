@@ -27,7 +27,7 @@ func pace(q *question, candidates []candidate) {
 	for i := range candidates {
 		c := &candidates[i]
 		c.gets, had = c.share, had+c.share
-		if c.leaves && !c.Ready {
+		if c.leaves && c.silent() {
 			lost += max(c.share-c.target, 0)
 		}
 	}
@@ -100,10 +100,10 @@ func (p *pacer) ready() (sum int64) {
 	return sum
 }
 
-// ready is how many of a candidate's replicas are known to be ready: by what the member reported last, and none of what
-// leaves a cluster that does not answer.
+// ready is how many of a candidate's replicas are known to be ready: by what the member reported last, and none where it
+// does not answer. What was ready there when it fell silent is no proof any more.
 func (c *candidate) ready() int64 {
-	if c.copy == nil || c.copy.Leaving || c.copy.Ready == nil || c.unsure() {
+	if c.copy == nil || c.copy.Leaving || c.copy.Ready == nil || c.silent() || c.unsure() {
 		return 0
 	}
 	return min(int64(*c.copy.Ready), c.share)
@@ -112,7 +112,7 @@ func (c *candidate) ready() int64 {
 // unsure says whether nothing is known of replicas that are to go. That a cluster does not answer says nothing of what
 // runs there.
 func (c *candidate) unsure() bool {
-	return c.target < c.share && (c.leaves && !c.Ready || c.copy == nil || c.copy.Ready == nil)
+	return c.target < c.share && (c.silent() || c.copy == nil || c.copy.Ready == nil)
 }
 
 // grow gives n replicas to those below their target, those that are filled first first.

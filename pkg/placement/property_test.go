@@ -125,7 +125,9 @@ func checkNames(t *rapid.T, in Input, d Decision) {
 	}
 	if !in.Object.OnlyUse {
 		for _, c := range in.Clusters {
-			if holds(in.Current, c.Name) && !c.Deleted && !holds(&d, c.Name) {
+			// A Job is begun anew elsewhere, and what a user scales down goes first where it does not stay.
+			moved := len(c.Taints) > 0 && len(d.Clusters) > 0 && (in.Object.Completions != nil || in.Object.Divided && *in.Object.Replicas < sumIn(in.Current))
+			if holds(in.Current, c.Name) && !c.Deleted && !holds(&d, c.Name) && !moved {
 				t.Fatalf("%s lost the object: %v", c.Name, show(d))
 			}
 		}
@@ -148,6 +150,16 @@ func checkUse(t *rapid.T, in Input, d Decision) {
 	}
 }
 
+func sumIn(d *Decision) (sum int32) {
+	if d == nil {
+		return 0
+	}
+	for _, p := range d.Clusters {
+		sum += ptr.Deref(p.Replicas, 0)
+	}
+	return sum
+}
+
 func holds(d *Decision, cluster string) bool {
 	return d != nil && slices.ContainsFunc(d.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == cluster })
 }
@@ -163,6 +175,9 @@ func checkSums(t *rapid.T, o Object, d Decision) {
 		if (p.Completions == nil) != (o.Completions == nil) || *p.Replicas < 0 || ptr.Deref(p.Completions, 0) < 0 {
 			t.Fatalf("wrong share in %v", show(d))
 		}
+	}
+	if d.Moving && replicas > *o.Replicas && o.Completions == nil {
+		return // replacements come first
 	}
 	if replicas != *o.Replicas || completions != ptr.Deref(o.Completions, 0) {
 		t.Fatalf("shares of %d (%d) are %v", *o.Replicas, ptr.Deref(o.Completions, 0), show(d))

@@ -38,6 +38,7 @@ func record(q *question, candidates []candidate, excluded []exclusion) Answer {
 	d.Clusters = placements(q, candidates)
 	d.Unplaced = int32(min(q.unplaced, int64(1<<31-1)))
 	d.Ordinals = ordinals(q, d.Clusters)
+	d.Displaced = displaced(q, candidates, excluded)
 	d.Rebalanced = rebalanced(q)
 	d.Reason = reasonOf(q, &d)
 	d.Missing = missingOf(q, &d)
@@ -175,13 +176,13 @@ type exclusion struct {
 	cluster *Cluster
 }
 
-// idle says why clusters that may take the object have nothing of it, where a policy is the reason.
+// idle says why clusters that may take the object have nothing of it, where a policy or a taint is the reason.
 func idle(q *question, candidates []candidate) (idle []exclusion) {
-	if !q.evicts() || q.divides && q.total == 0 {
+	if q.divides && q.total == 0 {
 		return nil
 	}
 	for i := range candidates {
-		if c := &candidates[i]; !c.in && c.target == 0 {
+		if c := &candidates[i]; !c.in && c.target == 0 && (q.evicts() || c.cause != "") {
 			if reason := q.idleReason(c); reason != "" {
 				idle = append(idle, exclusion{reason, c.Cluster})
 			}
@@ -267,8 +268,11 @@ func Same(a, b *Decision) bool {
 		a.Moving == b.Moving && a.Rebalanced == b.Rebalanced && ptr.Equal(a.Policy, b.Policy) &&
 		sameClusters(a.Clusters, b.Clusters) && slices.EqualFunc(a.Clusters, b.Clusters, sinceSame) &&
 		slices.Equal(a.Ordinals, b.Ordinals) &&
+		slices.EqualFunc(a.Displaced, b.Displaced, func(a, b federation.DisplacedShare) bool {
+			return a.Name == b.Name && a.Replicas == b.Replicas && a.Reason == b.Reason && a.Since.Equal(&b.Since)
+		}) &&
 		slices.EqualFunc(a.Full, b.Full, func(a, b federation.FullCluster) bool {
-			return a.Name == b.Name && a.Replicas == b.Replicas && a.Since.Equal(&b.Since)
+			return a.Name == b.Name && a.Replicas == b.Replicas && a.Tries == b.Tries && a.Since.Equal(&b.Since)
 		}) &&
 		slices.EqualFunc(a.Excluded, b.Excluded, func(a, b federation.Exclusion) bool {
 			return a.Reason == b.Reason && slices.Equal(a.Clusters, b.Clusters)

@@ -28,6 +28,11 @@ type candidate struct {
 	// clusters take nothing new for a reason that is the object's (a Job's completions).
 	why            string
 	leaves, closed bool
+	// cause is why it leaves, where that passes (federation.Displaced constants). lent are the replicas that it gave away for
+	// such a cause, recalls says that it gets them back now.
+	cause   string
+	lent    int64
+	recalls bool
 	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
 	rank uint64
 
@@ -78,12 +83,13 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 			copies = copies[1:]
 		}
 		has := len(current) > 0 && current[0].Name == c.Name
-		why, leaves := q.keptOut(i, c, has)
+		at := q.standingIn(i, c, has)
+		why := at.why
 		if why != "" && !has && (!c.Ready || !q.wanted[c.Name]) { // nothing new goes to a cluster that is not ready, whoever needs it
 			excluded = append(excluded, exclusion{why, c})
 			continue
 		}
-		candidates = append(candidates, candidate{Cluster: c, at: int32(i), has: has, why: why, leaves: leaves,
+		candidates = append(candidates, candidate{Cluster: c, at: int32(i), has: has, why: why, leaves: at.leaves, cause: at.cause,
 			rank: rank(seed, c.Name), fits: -1, full: -1})
 		next := &candidates[len(candidates)-1]
 		if has {
@@ -102,26 +108,36 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 	return candidates, excluded
 }
 
-// keptOut says why a cluster takes nothing new of an object, and whether it gives away what it has.
-func (q *question) keptOut(i int, c *Cluster, has bool) (why string, leaves bool) {
+// standing is how an object stands to a cluster.
+type standing struct {
+	// why the cluster takes nothing new, empty where it may.
+	why string
+	// leaves says that it gives away what it has, cause why, where that is a reason that passes (federation.Displaced
+	// constants).
+	leaves bool
+	cause  string
+}
+
+// standingIn says how the object stands to a cluster.
+func (q *question) standingIn(i int, c *Cluster, has bool) standing {
 	if q.follows {
-		return keptOut(c, q.Object, true), false
+		return standing{why: keptOut(c, q.Object, true)}
 	}
 	if !q.selects(i, c, has) {
-		return federation.ReasonNotSelected, q.evicts()
+		return standing{why: federation.ReasonNotSelected, leaves: q.evicts()}
 	}
-	if why = keptOut(c, q.Object, false); why != "" && why != federation.ReasonNotReady && why != federation.ReasonTainted {
-		return why, false
+	why := keptOut(c, q.Object, false)
+	if len(c.Taints) == 0 || why != "" && why != federation.ReasonNotReady && why != federation.ReasonTainted {
+		return standing{why: why}
 	}
-	if len(c.Taints) > 0 {
-		if taint, evicts := q.repelled(c); taint != nil && (evicts || why != federation.ReasonNotReady) {
-			return federation.ReasonTainted, evicts && q.evicts()
-		}
-		if why == federation.ReasonTainted { // all of it is tolerated
-			why = ""
-		}
+	taint, cause := q.repelled(c, has)
+	switch {
+	case taint != nil && (cause != "" || why != federation.ReasonNotReady):
+		return standing{federation.ReasonTainted, cause != "", cause}
+	case why == federation.ReasonTainted && taint == nil: // all of it is tolerated
+		why = ""
 	}
-	return why, false
+	return standing{why: why}
 }
 
 // selects says whether the rule in force means a cluster.
@@ -161,24 +177,73 @@ func repels(t *corev1.Taint) bool {
 	return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
 }
 
-// repelled finds a taint of a cluster that is not tolerated, or not any more. One that evicts goes first.
-func (q *question) repelled(c *Cluster) (taint *corev1.Taint, evicts bool) {
+// repelled finds a taint of a cluster that is not tolerated, or not any more. One that takes away what is there goes
+// first; cause says so.
+func (q *question) repelled(c *Cluster, has bool) (taint *corev1.Taint, cause string) {
 	for i := range c.Taints {
 		t := &c.Taints[i]
 		if !repels(t) {
 			continue
 		}
-		tolerated, until := toleratedUntil(q.rule.Tolerations, t)
+		tolerated, until := q.toleratedUntil(t)
 		if tolerated && (until.IsZero() || until.After(q.Now)) {
 			q.waitsFor(until, c.Name, fmt.Sprintf("tolerates the taint %s", t.ToString()))
 			continue
 		}
-		if t.Effect == corev1.TaintEffectNoExecute {
-			return t, true
+		if cause := q.takesAway(t); cause != "" {
+			if !has || c.Held == "" || cause == federation.DisplacedTainted || displacedBefore(q.Current, c.Name) != nil {
+				return t, cause
+			}
+			q.lacks(c.Held) // what has begun goes on
 		}
 		taint = t
 	}
-	return taint, false
+	return taint, ""
+}
+
+// takesAway says why a taint that is not tolerated takes away what a cluster has; empty where it does not.
+//
+// Replicas go whatever the policy. What is copied whole has nothing to move: without a policy it stays, as a Service does in
+// a cluster that is down, and with one it makes room for another copy where the policy wants so many. A drain takes what
+// runs pods; what does not run does no harm where it is. A Job that runs in a living cluster comes to its end there.
+func (q *question) takesAway(t *corev1.Taint) (cause string) {
+	if t.Effect != corev1.TaintEffectNoExecute {
+		return ""
+	}
+	switch t.Key {
+	case federation.TaintDown:
+		if q.divides || q.evicts() && (len(q.rule.ClusterGroups) > 1 || q.spread != nil) {
+			return federation.DisplacedDown
+		}
+	case federation.TaintDrain:
+		if q.divides && q.Object.Completions == nil || !q.divides && q.Object.Request != nil {
+			return federation.DisplacedDrained
+		}
+	default:
+		if q.divides || q.evicts() {
+			return federation.DisplacedTainted
+		}
+	}
+	return ""
+}
+
+// DefaultDownToleration is how long a cluster's verdict Down lasts before replicas move, where no policy says otherwise.
+const DefaultDownToleration = 30 * time.Second
+
+// toleratedUntil says whether the object tolerates a taint, and until when.
+func (q *question) toleratedUntil(t *corev1.Taint) (tolerated bool, until time.Time) {
+	tolerated, until = toleratedUntil(q.rule.Tolerations, t)
+	if tolerated || t.Key != federation.TaintDown || t.Effect != corev1.TaintEffectNoExecute {
+		return tolerated, until
+	}
+	if t.TimeAdded == nil {
+		return true, time.Time{}
+	}
+	wait := DefaultDownToleration
+	if q.DownToleration != nil {
+		wait = *q.DownToleration
+	}
+	return true, t.TimeAdded.Add(wait)
 }
 
 // toleratedUntil says whether a taint is tolerated, and until when; the zero time says for good. As for pods the
@@ -200,6 +265,9 @@ func toleratedUntil(tolerations []corev1.Toleration, taint *corev1.Taint) (toler
 	}
 	return tolerated, until
 }
+
+// silent says whether nothing is known of what runs in a cluster, or that nothing does: its replicas are no proof.
+func (c *candidate) silent() bool { return !c.Ready || c.Down }
 
 // usable says whether the candidate may take something new.
 func (c *candidate) usable() bool { return c.why == "" && !c.closed }

@@ -10,10 +10,11 @@ import (
 
 // What keeps a decision from what its policy asks for, for spec.missing.
 const (
-	missingRoom  = "not all replicas fit into what is free in the clusters that may take them; those that do not fit wait there for room: add capacity or clusters"
-	missingPlace = "replicas run where the policy does not want them, because no cluster that it allows can take them: add or free clusters, or widen the policy"
-	missingWall  = "%d of %d replicas are unplaced: no cluster may take more of them; raise maxReplicas, widen the policy, or add clusters"
-	missingAny   = "no cluster can take it now"
+	missingRoom        = "not all replicas fit into what is free in the clusters that may take them; those that do not fit wait there for room: add capacity or clusters"
+	missingPlace       = "replicas run where the policy does not want them, because no cluster that it allows can take them: add or free clusters, or widen the policy"
+	missingWall        = "%d of %d replicas are unplaced: no cluster may take more of them; raise maxReplicas, widen the policy, or add clusters"
+	missingCompletions = "no cluster without a part of the Job can take over the completions of one that is to leave it: they wait until it is back, or another cluster joins"
+	missingAny         = "no cluster can take it now"
 )
 
 // settle works out the target: the share that each candidate is to have once everything has moved.
@@ -105,6 +106,7 @@ func share(q *question, candidates []candidate, anew bool) {
 	}
 	tier(q, candidates)
 	goBack(q, candidates)
+	recall(q, candidates)
 	even(q, candidates)
 }
 
@@ -273,7 +275,7 @@ func onRecord(candidates []candidate, n int64) int64 {
 		if c.usable() {
 			return n
 		}
-		if c.limit = c.max; c.has && !c.leaves && !(c.closed && c.finished()) && c.replicas < c.limit {
+		if c.limit = c.max; c.has && (!c.leaves || c.cause != "") && !(c.closed && c.finished()) && c.replicas < c.limit {
 			c.pull = max(c.pull, 1)
 			list = append(list, c)
 		}

@@ -250,6 +250,27 @@ func (k *constraint) refloor() {
 	}
 }
 
+// hasRoom says whether a candidate may have one more copy, by the number of domains as well.
+func (s *spread) hasRoom(c *candidate) bool {
+	for i := range s.constraints {
+		k := &s.constraints[i]
+		d := k.domain(c)
+		if k.max == 0 || !k.hard || d < 0 || k.count[d] > 0 {
+			continue
+		}
+		used := int32(0)
+		for _, n := range k.count {
+			if n > 0 {
+				used++
+			}
+		}
+		if int64(used) >= int64(k.max) {
+			return false
+		}
+	}
+	return s.allows(c, true)
+}
+
 // allows says whether a candidate may take one more replica. soft constraints are asked where softly says so.
 func (s *spread) allows(c *candidate, softly bool) bool {
 	for i := range s.constraints {

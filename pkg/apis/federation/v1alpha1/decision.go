@@ -57,11 +57,17 @@ type PlacementDecisionSpec struct {
 	// Rebalanced is the request to rebalance (AnnotationRebalance) that was carried out last.
 	// +optional
 	Rebalanced string `json:"rebalanced,omitempty"`
-	// Full are clusters in which replicas stayed unschedulable.
+	// Full are clusters in which replicas stayed unschedulable, or did not become ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	Full []FullCluster `json:"full,omitempty"`
+	// Displaced are shares that clusters gave away for a reason that passes, such as a verdict or a drain. They get them back
+	// step by step, once they have been well for the policy's stableFor.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Displaced []DisplacedShare `json:"displaced,omitempty"`
 	// Ordinals are where the ordinals of a StatefulSet's pods start in each cluster, so that no two pods have the same
 	// one. A cluster stays in the list until its copy is gone.
 	// +optional
@@ -116,14 +122,37 @@ type PolicyReference struct {
 // PolicyAnnotations is the kind of a PolicyReference to Federation v1's annotations on the object.
 const PolicyAnnotations = "Annotations"
 
-// FullCluster is a cluster in which replicas stayed unschedulable.
+// FullCluster is a cluster in which replicas stayed unschedulable, or did not become ready.
 type FullCluster struct {
 	Name string `json:"name"`
-	// Replicas is how many fitted.
+	// Replicas is how many fitted, or were ready.
 	Replicas int32 `json:"replicas"`
 	// Since is when that was seen. It is tried again after the policy's stableFor.
 	Since metav1.Time `json:"since"`
+	// Tries counts how often in a row replicas did not become ready there (moves.unhealthyAfter). Each time it is tried again
+	// after twice as long. 0 for a cluster that is full.
+	// +optional
+	Tries int32 `json:"tries,omitempty"`
 }
+
+// DisplacedShare is what a cluster gave away.
+type DisplacedShare struct {
+	Name string `json:"name"`
+	// Replicas that it had.
+	Replicas int32 `json:"replicas"`
+	// Reason is Down, Drained, Tainted or Unhealthy.
+	Reason string `json:"reason"`
+	// Since is when they began to move.
+	Since metav1.Time `json:"since"`
+}
+
+// Reasons of a DisplacedShare.
+const (
+	DisplacedDown      = "Down"      // the cluster is down
+	DisplacedDrained   = "Drained"   // the cluster is drained
+	DisplacedTainted   = "Tainted"   // another NoExecute taint
+	DisplacedUnhealthy = "Unhealthy" // replicas did not become ready there
+)
 
 // OrdinalStart is where a cluster's ordinals start.
 type OrdinalStart struct {
@@ -180,6 +209,9 @@ type ClusterState struct {
 	// ReadyReplicas is what the member reports, for kinds with replicas.
 	// +optional
 	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+	// UnreadySince is since when fewer replicas are ready there than the cluster's share; absent while all of them are.
+	// +optional
+	UnreadySince *metav1.Time `json:"unreadySince,omitempty"`
 	// Finished says that the cluster's share of a Job has ended there, as Complete or as Failed: it needs no pods any more.
 	// +optional
 	Finished bool `json:"finished,omitempty"`
