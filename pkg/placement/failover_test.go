@@ -125,7 +125,7 @@ func TestFailover(t *testing.T) {
 				Clusters: ready("a", "b", "c"), Current: decided(config(), "a", "b")}, []step{
 				{0, dies(0), []string{"a", "b", "Spread=[c]"}, 30},
 				{30, nil, []string{"a", "b", "c"}, 0},
-				{31, nil, []string{"b", "c", "Tainted=[a]"}, 0},
+				{31, nil, []string{"b", "c", "Spread=[a]"}, 0},
 			},
 		},
 		"copies in so many clusters, and there is no other": {
