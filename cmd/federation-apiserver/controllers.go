@@ -36,6 +36,7 @@ import (
 	"kubefed.dev/kubefed/pkg/endpoint"
 	"kubefed.dev/kubefed/pkg/kind"
 	"kubefed.dev/kubefed/pkg/mcs"
+	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
 )
 
@@ -103,6 +104,7 @@ type controllerOptions struct {
 	signing     apiserver.SigningFiles
 	cluster     cluster.Options
 	sync        sync.Options
+	placement   placement.Options
 	// clusterSetRange is where clusterset IPs come from.
 	clusterSetRange string
 	// running is true while there is a manager that runs the controllers, or waits for the lease to do so.
@@ -130,6 +132,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 		"Controllers to run: '*' means all, 'foo' means foo, '-foo' means all but foo, nothing means none. All: "+strings.Join(controllerNames(), ", ")+".")
 	o.cluster.AddFlags(fs)
 	o.sync.AddFlags(fs)
+	o.placement.AddFlags(fs)
 	fs.StringVar(&o.clusterSetRange, "clusterset-ip-range", o.clusterSetRange, "IPv4 range of the addresses of exported Services, in CIDR notation. No cluster may use it for anything else.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }

@@ -34,7 +34,7 @@ func startEndpoint(_ context.Context, env *Environment) error {
 
 // startPlacement decides where objects go.
 func startPlacement(_ context.Context, env *Environment) error {
-	return placement.Add(env.Manager, env.Catalog)
+	return placement.Add(env.Manager, env.Catalog, env.options.placement)
 }
 
 // startSync makes decisions true in members.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,12 @@ import (
 
 // completeTimeout bounds what a press of the tab key may wait for.
 const completeTimeout = 3 * time.Second
+
+// completeMoreClusters offers clusters that are not named yet, for every argument.
+func completeMoreClusters(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	names, directive := completeClusters(cmd, nil, toComplete)
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), directive
+}
 
 // completing offers what list reads of the federation that the flags typed so far mean.
 func completing(cmd *cobra.Command, list func(context.Context, Federation, client.Reader) ([]string, error)) ([]string, cobra.ShellCompDirective) {

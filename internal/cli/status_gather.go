@@ -50,7 +50,9 @@ func gatherStatus(ctx context.Context, found Federation) (statusReport, error) {
 	return r, nil
 }
 
-func newReader(config *rest.Config) (client.Reader, error) {
+func newReader(config *rest.Config) (client.Reader, error) { return newClient(config) }
+
+func newClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{federation.AddToScheme, corev1.AddToScheme, coordinationv1.AddToScheme} {
 		if err := add(scheme); err != nil {

@@ -48,6 +48,7 @@ type Key struct {
 type Controller struct {
 	catalog    *kind.Catalog
 	federation client.Client
+	options    Options
 	cache      cache.Cache
 	events     events.EventRecorder
 	roster     roster
@@ -68,7 +69,7 @@ func New(federation client.Client, reads cache.Cache, recorder events.EventRecor
 
 // Add registers placement with a manager. Call it before the catalog starts; the catalog reads through the manager's
 // cache.
-func Add(mgr manager.Manager, catalog *kind.Catalog) error {
+func Add(mgr manager.Manager, catalog *kind.Catalog, options Options) error {
 	// A user agent of its own tells placement's writes from others'.
 	federation, err := client.New(rest.AddUserAgent(rest.CopyConfig(mgr.GetConfig()), "placement"),
 		client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
@@ -76,6 +77,7 @@ func Add(mgr manager.Manager, catalog *kind.Catalog) error {
 		return fmt.Errorf("adding the placement controller: %w", err)
 	}
 	c := New(federation, mgr.GetCache(), mgr.GetEventRecorder("placement"), catalog)
+	c.options = options
 	runner, err := controller.NewTyped("placement", mgr, controller.TypedOptions[Key]{
 		Reconciler:              c,
 		MaxConcurrentReconciles: workers,
@@ -189,7 +191,7 @@ func wake(a Answer, now time.Time) reconcile.Result {
 
 // input gathers what Place asks for.
 func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, federated bool, current *federation.PlacementDecision, now time.Time) (Input, error) {
-	in := Input{Object: ObjectFacts(k, obj), Now: now}
+	in := Input{Object: ObjectFacts(k, obj), DownToleration: c.options.DownToleration, Now: now}
 	in.Object.Unfederated = !federated
 	if current != nil {
 		in.Current = &current.Spec

@@ -143,3 +143,8 @@ func taintsOf(c *federation.Cluster) []corev1.Taint {
 	}
 	return slices.Concat(c.Spec.Taints, c.Status.Taints)
 }
+
+// Repels says whether a cluster has a taint that keeps new placements away.
+func Repels(c *Cluster) bool {
+	return slices.ContainsFunc(c.Taints, func(t corev1.Taint) bool { return repels(&t) })
+}

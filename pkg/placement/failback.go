@@ -11,7 +11,8 @@ import (
 )
 
 // What a cluster gave away because it was down, drained, or replicas did not become ready there, is on record in the
-// decision (spec.displaced). It gets that back when it has been well for stableFor, step by step as all moves go.
+// decision (spec.displaced). It gets that back when it has been well for stableFor, after a drain at once, step by step as
+// all moves go.
 
 // lend finds out what clusters have given away, and which get it back now.
 func lend(q *question, candidates []candidate) {
@@ -20,7 +21,8 @@ func lend(q *question, candidates []candidate) {
 	}
 	for i := range candidates {
 		c := &candidates[i]
-		if before := displacedBefore(q.Current, c.Name); before != nil && (c.leaves || !q.anew) {
+		before := displacedBefore(q.Current, c.Name)
+		if before != nil && (c.leaves || !q.anew) {
 			c.lent = int64(before.Replicas)
 		}
 		switch {
@@ -29,7 +31,7 @@ func lend(q *question, candidates []candidate) {
 		case c.leaves:
 			c.lent = max(c.lent, c.share)
 		case c.lent == 0 || !c.usable():
-		case !q.well(c):
+		case !q.well(c) && before.Reason != federation.DisplacedDrained: // who ended the drain says that it is well
 			q.waitsFor(c.Since.Add(q.stableFor()), c.Name, "gets its replicas back (stableFor)")
 			c.closed = q.rebalancesAlways() && !q.anew
 		default:
@@ -106,7 +108,7 @@ func displaced(q *question, candidates []candidate, excluded []exclusion) (list 
 		}
 		switch {
 		case c.lent == 0 || c.recalls && c.gets == c.target:
-		case before != nil && int64(before.Replicas) == c.lent:
+		case before != nil && int64(before.Replicas) == c.lent && (!c.leaves || c.cause == before.Reason):
 			list = append(list, *before)
 		default:
 			list = append(list, federation.DisplacedShare{Name: c.Name, Replicas: int32(c.lent), Reason: c.cause, Since: metav1.Time{Time: q.Now.Truncate(time.Second)}})

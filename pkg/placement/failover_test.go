@@ -208,4 +208,3 @@ func TestFailover(t *testing.T) {
 		})
 	}
 }
-

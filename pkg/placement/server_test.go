@@ -166,7 +166,7 @@ func run(t testing.TB) *running {
 		t.Fatal(err)
 	}
 	r.cache, r.catalog = mgr.GetCache(), kind.NewCatalog(discovery.NewDiscoveryClientForConfigOrDie(config), mgr.GetCache())
-	if err := errors.Join(placement.Add(mgr, r.catalog), mgr.Add(r.catalog)); err != nil {
+	if err := errors.Join(placement.Add(mgr, r.catalog, placement.Options{}), mgr.Add(r.catalog)); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -99,10 +99,26 @@ func (w *World) Without(clusters ...string) *World {
 			continue
 		}
 		after.lost[c.Name] = true
-		c.Ready, c.Since = false, w.Now
+		c.Ready, c.Since, c.Down, c.Held = false, w.Now, true, ""
 		c.Taints = append(slices.Clone(c.Taints), corev1.Taint{
 			Key: federation.TaintDown, Effect: corev1.TaintEffectNoExecute, TimeAdded: &metav1.Time{Time: w.Now},
 		})
+	}
+	return &after
+}
+
+// Drained is the world in which some clusters live and are drained.
+func (w *World) Drained(clusters ...string) *World {
+	after := *w
+	after.Clusters = slices.Clone(w.Clusters)
+	for i := range after.Clusters {
+		c := &after.Clusters[i]
+		drained := slices.ContainsFunc(c.Taints, func(t corev1.Taint) bool { return t.Key == federation.TaintDrain })
+		if slices.Contains(clusters, c.Name) && !drained {
+			c.Taints = append(slices.Clone(c.Taints), corev1.Taint{
+				Key: federation.TaintDrain, Effect: corev1.TaintEffectNoExecute, TimeAdded: &metav1.Time{Time: w.Now},
+			})
+		}
 	}
 	return &after
 }

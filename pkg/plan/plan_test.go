@@ -140,22 +140,22 @@ tolerations: [{key: federation.kubefed.dev/down, operator: Exists, effect: NoExe
 		want     string
 	}{
 		{"replicas move to what is left", []string{"gondor"}, "{}", 6, "gondor 2, rohan 2, shire 2",
-			"web: gondor 2, rohan 2, shire 2 -> rohan 3, shire 3; lost 2"},
+			"web: gondor 2, rohan 2, shire 2 -> rohan 3, shire 3; lost 2; waits 30s"},
 		{"a provider is all of its clusters", []string{"provider=aws"}, "{}", 6, "gondor 2, rohan 2, shire 2",
-			"web: gondor 2, rohan 2, shire 2 -> shire 6; lost 4"},
+			"web: gondor 2, rohan 2, shire 2 -> shire 6; lost 4; waits 30s"},
 		{"what is tolerated for a while waits", []string{"rohan"}, forgiving, 6, "gondor 2, rohan 2, shire 2",
 			"web: gondor 2, rohan 2, shire 2 -> gondor 3, shire 3; lost 2; waits 1m0s"},
 		{"what is tolerated for good stays", []string{"rohan"}, "tolerations: [{key: federation.kubefed.dev/down, operator: Exists}]", 6, "gondor 2, rohan 2, shire 2",
 			"web: gondor 2, rohan 2, shire 2 -> gondor 2, rohan 2, shire 2; lost 2; 2 replicas would not be replaced"},
 		{"one of two zones", []string{"zone=us-east-1a"}, "{}", 6, "gondor 2, rohan 2, shire 2", ""},
 		{"both zones", []string{"zone=us-east-1a", "zone=us-east-1b"}, "{}", 6, "gondor 2, rohan 2, shire 2",
-			"web: gondor 2, rohan 2, shire 2 -> rohan 3, shire 3; lost 2"},
+			"web: gondor 2, rohan 2, shire 2 -> rohan 3, shire 3; lost 2; waits 30s"},
 		{"nowhere else by policy", []string{"gondor"}, "clusterGroups: [{name: a, names: [gondor]}]", 3, "gondor 3",
-			"web: gondor 3 -> gondor 3; lost 3; nothing of it would be left"},
+			"web: gondor 3 -> gondor 3; lost 3; waits 30s; nothing of it would be left"},
 		{"at the others' maximum", []string{"gondor"}, "replicaDivision: {clusters: [{names: [gondor]}, {maxReplicas: 2}]}", 6, "gondor 2, rohan 2, shire 2",
-			"web: gondor 2, rohan 2, shire 2 -> gondor 2, rohan 2, shire 2; lost 2; 2 replicas would not be replaced"},
+			"web: gondor 2, rohan 2, shire 2 -> gondor 2, rohan 2, shire 2; lost 2; waits 30s; 2 replicas would not be replaced"},
 		{"everything", []string{"gondor", "rohan", "shire"}, "{}", 3, "gondor 1, rohan 1, shire 1",
-			"web: gondor 1, rohan 1, shire 1 -> gondor 1, rohan 1, shire 1; lost 3; nothing of it would be left"},
+			"web: gondor 1, rohan 1, shire 1 -> gondor 1, rohan 1, shire 1; lost 3; waits 30s; nothing of it would be left"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := middleEarth()

@@ -193,17 +193,17 @@ func (w *World) settle(in placement.Input) Result {
 			r.Waits += a.Wake.Sub(in.Now)
 			in.Now = a.Wake
 		}
-		in.Current, in.Copies = &a.Decision, w.running(&a.Decision, in.Copies)
+		in.Current, in.Copies = &a.Decision, w.running(&a.Decision, in.Copies, in.Object.Replicas)
 	}
 	return r
 }
 
 // running is a decision carried out: all replicas are ready but those in clusters that are lost.
-func (w *World) running(d *placement.Decision, before []placement.Copy) []placement.Copy {
+func (w *World) running(d *placement.Decision, before []placement.Copy, replicas *int32) []placement.Copy {
 	copies := make([]placement.Copy, 0, len(d.Clusters))
 	for _, c := range d.Clusters {
 		i := slices.IndexFunc(before, func(b placement.Copy) bool { return b.Cluster == c.Name })
-		next := placement.Copy{Cluster: c.Name}
+		next := placement.Copy{Cluster: c.Name, Synced: !w.lost[c.Name]}
 		if i >= 0 {
 			next.Finished = before[i].Finished
 		}
@@ -212,6 +212,8 @@ func (w *World) running(d *placement.Decision, before []placement.Copy) []placem
 			next.Ready = ptr.To[int32](0)
 		case c.Replicas != nil:
 			next.Ready = ptr.To(*c.Replicas)
+		default:
+			next.Ready = replicas
 		}
 		copies = append(copies, next)
 	}
