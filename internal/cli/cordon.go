@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/plan"
 )
 
@@ -101,7 +102,7 @@ func newUncordon(s Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runTaint(cmd.Context(), f, args, s, "uncordoned", func(taints []corev1.Taint) []corev1.Taint {
 				return slices.DeleteFunc(slices.Clone(taints), func(t corev1.Taint) bool {
-					return t.Key == federation.TaintCordoned || t.Key == federation.TaintDrain
+					return t.Value == "" && (t.Key == federation.TaintCordoned || t.Key == federation.TaintDrain) // a drill's own is the drill's
 				})
 			})
 		},
@@ -130,8 +131,12 @@ func runTaint(ctx context.Context, f *clustersFlags, args []string, s Streams, d
 		return err
 	}
 	w := &plan.World{}
-	if err := readPlacementClusters(ctx, api, w); err != nil {
+	var clusters federation.ClusterList
+	if err := api.List(ctx, &clusters); err != nil {
 		return fmt.Errorf("reading the clusters of federation %q: %w", found.Name, err)
+	}
+	for i := range clusters.Items {
+		w.Clusters = append(w.Clusters, placement.ClusterFacts(&clusters.Items[i]))
 	}
 	names, err := chosen(w, domains)
 	if err != nil {
@@ -180,7 +185,7 @@ func changeTaints(ctx context.Context, api client.Client, name string, change fu
 
 // withTaint adds a taint where there is none of its key and effect.
 func withTaint(taints []corev1.Taint, key string, effect corev1.TaintEffect) []corev1.Taint {
-	if slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.Key == key && t.Effect == effect }) {
+	if slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.Key == key && t.Effect == effect && t.Value == "" }) {
 		return taints
 	}
 	return append(slices.Clone(taints), corev1.Taint{Key: key, Effect: effect})
