@@ -66,7 +66,7 @@ func fill(t *testing.T, p dns.Provider) {
 	}
 }
 
-// TestZoneFile has BIND's checker read a transferred zone.
+// TestZoneFile has BIND's checker read a transferred zone, and ldns sign and verify it.
 func TestZoneFile(t *testing.T) {
 	s, primary := start(t, server.Config{Listen: []string{"127.0.0.1:0"}, Keys: []server.Key{{Name: "transfer", Secret: secret}},
 		Zones: []server.Zone{{Name: zoneName, Servers: servers(), TransferKeys: []string{"transfer"}}}})
@@ -78,6 +78,10 @@ func TestZoneFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Log(run(t, "named-checkzone", "-i", "local", "fed.example", path))
+	t.Chdir(filepath.Dir(path)) // Where ldns-keygen writes.
+	key := strings.TrimSpace(run(t, "ldns-keygen", "-a", "ECDSAP256SHA256", "-r", "/dev/urandom", "fed.example"))
+	run(t, "ldns-signzone", "-f", path+".signed", path, key)
+	t.Log(run(t, "ldns-verify-zone", path+".signed"))
 }
 
 // TestClients asks with the usual clients.

@@ -162,6 +162,9 @@ func TestSecondaries(t *testing.T) {
 			}
 			slices.Sort(took)
 			t.Logf("%s: a change is visible after %s (median), %s (longest)", program.program, took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+			if median := took[len(took)/2]; median > time.Second {
+				t.Errorf("a change is visible after %s; want a second at most", median)
+			}
 			if n := incremental.Load(); n == 0 {
 				t.Error("no transfer was incremental")
 			}
