@@ -4,8 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
 	"math/bits"
 	"net/netip"
+	"os"
+	"path/filepath"
 )
 
 // cookies makes and checks DNS cookies as RFC 9018 says, so that servers which share the secret take each other's.
@@ -14,12 +19,30 @@ type cookies struct{ k0, k1 uint64 }
 const (
 	cookieLife = 3600
 	cookieSkew = 300
+	cookieFile = "cookie.secret"
 )
 
-func newCookies() cookies {
-	var secret [16]byte
-	_, _ = rand.Read(secret[:]) // It never fails.
-	return cookies{binary.LittleEndian.Uint64(secret[:8]), binary.LittleEndian.Uint64(secret[8:])}
+// newCookies takes the secret from the directory, so that clients' cookies hold over a restart; it is made if it is not there.
+func newCookies(directory string) (cookies, error) {
+	secret := make([]byte, 16)
+	_, _ = rand.Read(secret) // It never fails.
+	if directory != "" {
+		path := filepath.Join(directory, cookieFile)
+		kept, err := os.ReadFile(path)
+		switch {
+		case err == nil && len(kept) == len(secret):
+			secret = kept
+		case err == nil:
+			return cookies{}, fmt.Errorf("reading %s: %d octets instead of %d; remove the file", path, len(kept), len(secret))
+		case !errors.Is(err, fs.ErrNotExist):
+			return cookies{}, err
+		default:
+			if err := replaceFile(path, secret); err != nil {
+				return cookies{}, fmt.Errorf("keeping the secret of DNS cookies: %w", err)
+			}
+		}
+	}
+	return cookies{binary.LittleEndian.Uint64(secret[:8]), binary.LittleEndian.Uint64(secret[8:])}, nil
 }
 
 // write fills out, of 24 octets, with the client's cookie and the server's: version 1, reserved, time, hash.

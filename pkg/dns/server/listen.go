@@ -68,6 +68,7 @@ func (s *Server) answerPackets(ctx context.Context, conn packets) {
 		in[i].OOB = make([]byte, conn.control)
 		out[i].Buffers = [][]byte{make([]byte, 0, maxUDP+maxSignature)}
 	}
+	var answered counts
 	for {
 		n, err := conn.ReadBatch(in, 0)
 		if errors.Is(err, net.ErrClosed) {
@@ -92,8 +93,10 @@ func (s *Server) answerPackets(ctx context.Context, conn packets) {
 			if answer := s.safely(o.Buffers[0][:0], in[i].Buffers[0][:in[i].N], from.AddrPort().Addr(), false); answer != nil {
 				o.Buffers[0], o.Addr, o.OOB = answer, from, conn.source(&in[i])
 				answers++
+				answered.add(answer)
 			}
 		}
+		answered.flush(&answeredPackets)
 		for sent := 0; sent < answers; {
 			n, err := conn.WriteBatch(out[sent:answers], 0)
 			if err != nil {
@@ -210,6 +213,7 @@ func (s *Server) converse(conn net.Conn) {
 		if answer == nil || writeMessage(conn, answer) != nil {
 			return
 		}
+		answeredStreams[answer[3]&(maxCode-1)].Inc()
 		out = answer
 	}
 }

@@ -46,8 +46,10 @@ func (n *notifier) run(ctx context.Context, s *Server) {
 			m := new(miekg.Msg).SetNotify(n.zone.config.Name)
 			_, err := s.exchange(ctx, m, n.secondary)
 			if err == nil {
+				notificationsTotal.WithLabelValues("ok").Inc()
 				break
 			}
+			notificationsTotal.WithLabelValues("failed").Inc()
 			s.log.V(1).Info("secondary does not answer a notification", "zone", n.zone.config.Name, "secondary", n.secondary.Address, "error", err.Error())
 			select {
 			case <-ctx.Done():

@@ -107,6 +107,7 @@ func (s *Server) publish(p *primary, removed, added []dns.RecordSet) error {
 	p.journal = p.journal[max(0, len(p.journal)-maxJournal):]
 	p.serving = z
 	s.swap(z)
+	versionsTotal.Inc()
 	s.notify(p)
 	return nil
 }

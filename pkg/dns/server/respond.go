@@ -52,8 +52,10 @@ func (s *Server) respondTo(out []byte, q *query, client netip.Addr, stream bool)
 		}
 		switch s.limiter.allow(client, q, kind, z) {
 		case limitDrop:
+			dropped.Inc()
 			return nil
 		case limitSlip:
+			truncated.Inc()
 			a.truncate(headerSize + len(q.question))
 			a.an, a.ns, a.ar = 0, 0, 0
 		}

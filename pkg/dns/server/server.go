@@ -64,7 +64,11 @@ type catalog struct{ zones map[string]*zone }
 // New loads the zones as they were last. It serves nothing before Start.
 func New(config Config) (*Server, error) {
 	s := &Server{config: config, id: config.ID, log: config.Log, keys: map[string]Key{}, primaries: map[string]*primary{},
-		networks: newNetworks(config.Networks), cookies: newCookies()}
+		networks: newNetworks(config.Networks)}
+	var err error
+	if s.cookies, err = newCookies(config.Directory); err != nil {
+		return nil, err
+	}
 	if config.RateLimit == 0 {
 		s.config.RateLimit = defaultRateLimit
 	}

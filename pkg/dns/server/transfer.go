@@ -29,6 +29,7 @@ func (s *Server) transfer(w io.Writer, msg []byte) error {
 	}
 	key, code := s.verify(msg, tsig)
 	if code != 0 {
+		transfersTotal.WithLabelValues("refused").Inc()
 		return writeMessage(w, s.badSignature(nil, m, tsig, key, code))
 	}
 	if !slices.Contains(p.config.TransferKeys, key.Name) {
@@ -38,12 +39,17 @@ func (s *Server) transfer(w io.Writer, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	s.log.V(1).Info("zone transferred", "zone", p.config.Name, "records", len(records), "key", key.Name,
-		"incremental", len(records) > 1 && records[1].Header().Rrtype == typeSOA)
+	incremental, kind := len(records) > 1 && records[1].Header().Rrtype == typeSOA, "full"
+	if incremental {
+		kind = "incremental"
+	}
+	transfersTotal.WithLabelValues(kind).Inc()
+	s.log.V(1).Info("zone transferred", "zone", p.config.Name, "records", len(records), "key", key.Name, "incremental", incremental)
 	return send(w, m, records, key, tsig.MAC)
 }
 
 func refuse(w io.Writer, m *miekg.Msg, rcode int) error {
+	transfersTotal.WithLabelValues("refused").Inc()
 	reply := new(miekg.Msg)
 	reply.SetRcode(m, rcode)
 	raw, err := reply.Pack()
