@@ -32,6 +32,8 @@ processes and simulate all others. All state is in one folder; nothing is left a
 		newPlaygroundDownCommand(s, &dir),
 		newPlaygroundKillCommand(s, &dir),
 		newPlaygroundStartCommand(s, &dir),
+		newPlaygroundPartitionCommand(s, &dir),
+		newPlaygroundHealCommand(s, &dir),
 	)
 	return command
 }
@@ -148,6 +150,38 @@ func newPlaygroundStartCommand(s Streams, dir *string) *cobra.Command {
 				return err
 			}
 			return p.Start(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newPlaygroundPartitionCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "partition NAME",
+		Short:   "Cut one cluster's API off from the outside; its pods and load balancers go on",
+		Example: "  kubefed playground partition gondor",
+		Args:    oneName("cluster"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			return p.Partition(cmd.Context(), args[0])
+		},
+	}
+}
+
+func newPlaygroundHealCommand(s Streams, dir *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "heal NAME",
+		Short:   "Make a cluster reachable again that was cut off",
+		Example: "  kubefed playground heal gondor",
+		Args:    oneName("cluster"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := openPlayground(s, *dir)
+			if err != nil {
+				return err
+			}
+			return p.Heal(cmd.Context(), args[0])
 		},
 	}
 }

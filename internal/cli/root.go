@@ -32,6 +32,8 @@ const (
 	ExitDegraded = 3
 	// ExitIsolated: the control plane takes itself to be cut off from its members.
 	ExitIsolated = 4
+	// ExitDrillFailed: a drill was refused, was aborted, or missed an objective.
+	ExitDrillFailed = 5
 	// ExitInterrupted: Ctrl-C or SIGTERM stopped the command, which says what is left; 128 and SIGINT's number, as shells
 	// have it.
 	ExitInterrupted = 130
@@ -108,6 +110,7 @@ func NewRoot(s Streams) *cobra.Command {
 		newPlan(s),
 		newWhy(s),
 		newRebalance(s),
+		newDrill(s),
 		newRender(s),
 		newDNS(s),
 		newCordon(s),

@@ -52,6 +52,7 @@ func gatherStatus(ctx context.Context, found Federation) (statusReport, error) {
 
 func newReader(config *rest.Config) (client.Reader, error) { return newClient(config) }
 
+// newClient reads and writes the federation's own kinds, and what a page about it shows.
 func newClient(config *rest.Config) (client.Client, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{federation.AddToScheme, corev1.AddToScheme, coordinationv1.AddToScheme} {

@@ -28,11 +28,11 @@ func startAPIServer(ctx context.Context, c Config, f files, etcd string) (<-chan
 	if err := opts.GenericServerRunOptions.ComponentGlobalsRegistry.Set(); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(c.address(), strconv.Itoa(c.Port)))
+	socket, err := net.Listen("tcp", net.JoinHostPort(c.address(), strconv.Itoa(c.Port)))
 	if err != nil {
 		return nil, fmt.Errorf("%w: another program has the address; end it, or choose another --ip-range or --port", err)
 	}
-	opts.SecureServing.Listener = listener
+	opts.SecureServing.Listener = listener{socket, newPartition(ctx, c.Dir)}
 	completed, err := opts.Complete(ctx)
 	if err != nil {
 		return nil, err

@@ -15,6 +15,8 @@ import (
 const (
 	terminate = syscall.SIGTERM
 	kill      = syscall.SIGKILL
+	// partition has a cluster look whether it is cut off.
+	partition = syscall.SIGUSR1
 )
 
 // detached gives a process a session of its own: neither Ctrl-C nor a closed terminal reaches it.

@@ -12,6 +12,7 @@ import (
 var (
 	terminate = os.Interrupt
 	kill      = os.Kill
+	partition = os.Interrupt
 
 	errLinuxOnly = errors.New("local clusters need Linux, which has all of 127.0.0.0/8: run the playground in a Linux machine or container")
 )

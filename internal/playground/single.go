@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 )
 
 // Kill ends one cluster at once, with all its pods, as a power cut would. Its data stays.
@@ -30,6 +32,9 @@ func (p Playground) Start(ctx context.Context, name string) error {
 	return p.withCluster(ctx, name, func(c cluster) error {
 		_, running, err := p.process(c.Name)
 		if err != nil {
+			return err
+		}
+		if err := os.Remove(p.partitionFile(c.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if running {
