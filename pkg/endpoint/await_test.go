@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"context"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -26,3 +27,5 @@ func eventually(t *testing.T, limit time.Duration, check func() string) {
 func contextOf(t *testing.T) (context.Context, context.CancelFunc) {
 	return context.WithCancel(context.WithoutCancel(t.Context()))
 }
+
+func addr(text string) netip.Addr { return netip.MustParseAddr(text) }

@@ -88,6 +88,7 @@ type Collector struct {
 
 // New makes a Collector for the federation of that name.
 func New(federationName string, options Options) *Collector {
+	endpointCount.Reset() // the one before has ended
 	if options.Period <= 0 {
 		options.Period = probe.DefaultPeriod
 	}
@@ -110,7 +111,6 @@ func (c *Collector) SetupWithManager(mgr manager.Manager) error {
 
 // Start implements manager.Runnable: it asks, resolves and judges until ctx ends.
 func (c *Collector) Start(ctx context.Context) error {
-	endpointCount.Reset()
 	var running sync.WaitGroup
 	defer running.Wait()
 	if c.clusters != nil {
@@ -152,14 +152,14 @@ func (c *Collector) OnChange(f func(Key)) {
 	c.listeners = append(c.listeners, f)
 }
 
-// Heed says where witnesses' sightings come from. It must return at once.
+// Heed says where witnesses' sightings come from. The function must return at once.
 func (c *Collector) Heed(sightings func(probe.Target) []probe.Sighting) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sightings = sightings
 }
 
-// Endpoints of an object, by cluster.
+// Endpoints of an object, by cluster. What they point to is shared: do not change it.
 func (c *Collector) Endpoints(key Key) []Observed {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,15 +219,18 @@ func (c *Collector) Remember(key Key, before []Observed) {
 	c.mu.Lock()
 	var changes news
 	for _, o := range before {
-		m := c.members[o.Cluster]
-		known := m != nil && m.read[schema.GroupKind{Group: key.Group, Kind: key.Kind}]
-		if left := m == nil && c.complete; known || left || c.entries[key][o.Cluster] != nil {
-			continue
+		m, e := c.members[o.Cluster], c.entries[key][o.Cluster]
+		switch {
+		case e != nil:
+			c.recallLate(e, o)
+		case m == nil && c.complete, m != nil && m.read[schema.GroupKind{Group: key.Group, Kind: key.Kind}]:
+			continue // it is gone
+		default:
+			e = c.entryLocked(key, o.Cluster)
+			e.recall(o)
+			c.tally(o.Cluster, "", o.State)
+			c.retarget(e)
 		}
-		e := c.entryLocked(key, o.Cluster)
-		e.recall(o)
-		c.tally(o.Cluster, "", o.State)
-		c.retarget(e)
 		changes.add(key, c.evaluate(e, time.Now()))
 	}
 	c.mu.Unlock()

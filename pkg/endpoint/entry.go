@@ -48,20 +48,35 @@ func (c *Collector) entryLocked(key Key, name string) *entry {
 
 // recall makes an entry what it was before a restart.
 func (e *entry) recall(o Observed) {
+	e.past, e.outcome = believed(o), o
 	e.served = served{place: place{addresses: slices.Clone(o.Addresses), hostnames: slices.Clone(o.Hostnames)}, ready: o.Ready}
 	for _, p := range o.Ports {
 		e.served.ports = append(e.served.ports, port{name: p.Name, protocol: p.Protocol, number: p.Number, service: p.Number})
 	}
-	serves := rank[o.State] <= rank[dns.Draining]
-	// What was out may have been in before: better a hold-down too many than none.
-	e.past = Track{State: o.State, Doubtful: o.Doubtful, Reason: o.Reason, Message: o.Message, Since: o.Since, Served: true}
-	if o.Reason == ReasonPending || o.Reason == ReasonNoAddress || o.State == dns.Unknown && o.Reason == ReasonNoAnswer {
-		e.past.Served = false
+}
+
+// believed is what an endpoint's state before a restart says of its addresses.
+func believed(o Observed) Track {
+	t := Track{State: o.State, Doubtful: o.Doubtful, Reason: o.Reason, Message: o.Message, Since: o.Since}
+	t.Served = o.Reason != ReasonPending && o.Reason != ReasonNoAddress && (o.State != dns.Unknown || o.Reason != ReasonNoAnswer)
+	if t.Served && o.State == dns.Unhealthy {
+		t.Out, t.Hold = true, baseHold // it may have been in before: better a hold-down too many than none
 	}
-	if e.past.Served && !serves && o.State == dns.Unhealthy {
-		e.past.Out, e.past.Hold = true, baseHold
+	return t
+}
+
+// recallLate takes over what was believed of addresses that were found again meanwhile, but of which nothing is known yet.
+func (c *Collector) recallLate(e *entry, o Observed) {
+	for i := range e.at {
+		a := &e.at[i]
+		fresh := a.track.Reason == ReasonPending || a.track.Reason == ReasonNoAnswer
+		if fresh && !a.track.Served && slices.Contains(o.Addresses, a.address) {
+			a.track = believed(o)
+			if q := c.questions[a.target]; q != nil {
+				q.answered = q.answered || a.track.Served
+			}
+		}
 	}
-	e.outcome = o
 }
 
 // drop forgets an entry.
@@ -178,7 +193,7 @@ func (c *Collector) evaluate(e *entry, now time.Time) (changed bool) {
 	all := make([]located, len(e.at))
 	for i := range e.at {
 		a := &e.at[i]
-		next, again := Judge(a.track, c.heard(evidence, a.target, now), now)
+		next, again := Judge(a.track, c.heard(evidence, a.target), now)
 		a.track, all[i] = next, located{a.address, next}
 		wake = earlier(wake, again)
 	}

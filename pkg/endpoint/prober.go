@@ -27,6 +27,7 @@ type question struct {
 	fails, successes int                      // since the last change; one of them is 0
 	answered         bool                     // once, at least
 	message          string
+	alive, dead      int // witnesses, by what they saw when it was asked last
 }
 
 func (c *Collector) period(p *federation.EndpointProbe) time.Duration {
@@ -95,16 +96,45 @@ func (c *Collector) ask(ctx context.Context, target probe.Target) {
 	go func() {
 		began := time.Now()
 		err := probe.Ask(ctx, target)
-		if ctx.Err() == nil {
-			c.answer(q, m, target, began, err)
+		if ctx.Err() != nil {
+			return
 		}
+		alive, dead := c.witnesses(target)
+		c.answer(q, m, target, reply{began, err, alive, dead})
 	}()
 }
 
+// reply is how a question was answered, and what witnesses said at that time.
+type reply struct {
+	began       time.Time
+	err         error
+	alive, dead int
+}
+
+// witnesses counts what those in other clusters see. They are asked without the mutex held, for they may ask for Targets.
+func (c *Collector) witnesses(target probe.Target) (alive, dead int) {
+	c.mu.Lock()
+	sightings := c.sightings
+	c.mu.Unlock()
+	if sightings == nil {
+		return 0, 0
+	}
+	for _, s := range sightings(target) {
+		switch {
+		case s.Witness == target.Cluster, time.Since(s.At) > sightingLife:
+		case s.Alive:
+			alive++
+		default:
+			dead++
+		}
+	}
+	return alive, dead
+}
+
 // answer takes over how a question was answered.
-func (c *Collector) answer(q *question, m *member, target probe.Target, began time.Time, err error) {
+func (c *Collector) answer(q *question, m *member, target probe.Target, r reply) {
 	result := "ok"
-	if err != nil {
+	if r.err != nil {
 		result = "failed"
 	}
 	var changes news
@@ -112,13 +142,14 @@ func (c *Collector) answer(q *question, m *member, target probe.Target, began ti
 	m.inFlight--
 	if c.questions[target] == q {
 		now := time.Now()
-		probeSeconds.WithLabelValues(target.Cluster, result).Observe(now.Sub(began).Seconds())
-		if err == nil {
+		probeSeconds.WithLabelValues(target.Cluster, result).Observe(now.Sub(r.began).Seconds())
+		q.alive, q.dead = r.alive, r.dead
+		if r.err == nil {
 			q.fails, q.successes, q.answered, q.message = 0, min(q.successes+1, returnAfter), true, ""
 		} else {
-			q.fails, q.successes, q.message = min(q.fails+1, leaveAfter), 0, err.Error()
+			q.fails, q.successes, q.message = min(q.fails+1, leaveAfter), 0, r.err.Error()
 		}
-		next := began.Add(c.pause(q))
+		next := r.began.Add(c.pause(q))
 		if soon := now.Add(doubtPause / 5); next.Before(soon) {
 			next = soon
 		}
@@ -132,24 +163,13 @@ func (c *Collector) answer(q *question, m *member, target probe.Target, began ti
 }
 
 // heard adds to the evidence what those say who asked an address.
-func (c *Collector) heard(e Evidence, target probe.Target, now time.Time) Evidence {
+func (c *Collector) heard(e Evidence, target probe.Target) Evidence {
 	q := c.questions[target]
 	if q == nil {
 		return e
 	}
 	e.Probed, e.Fails, e.Successes, e.Message = true, q.fails, q.successes, q.message
-	if c.sightings == nil {
-		return e
-	}
-	for _, s := range c.sightings(target) {
-		switch {
-		case s.Witness == target.Cluster, now.Sub(s.At) > sightingLife:
-		case s.Alive:
-			e.Alive++
-		default:
-			e.Dead++
-		}
-	}
+	e.Alive, e.Dead = q.alive, q.dead
 	return e
 }
 
