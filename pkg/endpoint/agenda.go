@@ -43,11 +43,28 @@ func (a *agenda[K]) set(key K, at time.Time) {
 		a.of[key] = item
 		heap.Push((*byTime[K])(a), item)
 	}
-	if item != nil && item.index == 0 {
-		select {
-		case a.wake <- struct{}{}:
-		default:
-		}
+	a.rouse(item)
+}
+
+// advance has a key that is to come up come up no later than at a time.
+func (a *agenda[K]) advance(key K, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if item, known := a.of[key]; known && item.at.After(at) {
+		item.at = at
+		heap.Fix((*byTime[K])(a), item.index)
+		a.rouse(item)
+	}
+}
+
+// rouse wakes run where what comes first has changed.
+func (a *agenda[K]) rouse(item *appointment[K]) {
+	if item == nil || item.index != 0 {
+		return
+	}
+	select {
+	case a.wake <- struct{}{}:
+	default:
 	}
 }
 

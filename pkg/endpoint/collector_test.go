@@ -54,7 +54,7 @@ func listen(t *testing.T, address string) (string, *atomic.Int64, func()) {
 	return listener.Addr().String(), asked, stop
 }
 
-func standing1(name, ready string, change func(*federation.Cluster)) *federation.Cluster {
+func clusterOf(name, ready string, change func(*federation.Cluster)) *federation.Cluster {
 	c := &federation.Cluster{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	c.Status.Conditions = []metav1.Condition{{Type: federation.ClusterReady, Status: metav1.ConditionStatus(ready), LastTransitionTime: metav1.Now()}}
 	if change != nil {
@@ -143,6 +143,23 @@ func TestHangingAddressesDelayNobody(t *testing.T) {
 	becomes(t, c, Key{Kind: "Service", Namespace: "default", Name: "slow-7"}, dns.Unknown, ReasonNoAnswer, limit)
 }
 
+// TestOneFailureHurriesItsCluster: what is asked once an hour is asked at once when a neighbour stopped answering.
+func TestOneFailureHurriesItsCluster(t *testing.T) {
+	c := start(t, New("f", Options{Period: time.Hour}))
+	address, asked, stop := listen(t, "127.0.0.1:0")
+	often, seldom := int32(1), Key{Kind: "Service", Namespace: "default", Name: "seldom"}
+	c.Ask(shop, &federation.EndpointProbe{Type: federation.ProbeHTTP, PeriodSeconds: &often})
+	c.Ask(seldom, &federation.EndpointProbe{Type: federation.ProbeHTTP, Path: "/seldom"})
+	c.saw("gondor", map[Key]*served{shop: at(1, address), seldom: at(1, address)})
+	becomes(t, c, shop, dns.Healthy, ReasonAnswers, limit)
+	becomes(t, c, seldom, dns.Healthy, ReasonAnswers, limit)
+	if asked.Load() < 2 {
+		t.Errorf("asked %d times", asked.Load())
+	}
+	stop()
+	becomes(t, c, seldom, dns.Unhealthy, ReasonNoAnswer, limit)
+}
+
 func TestQuestions(t *testing.T) {
 	c := New("f", Options{})
 	other := Key{Kind: "Service", Namespace: "default", Name: "other"}
@@ -206,23 +223,23 @@ func TestStanding(t *testing.T) {
 	c.Ask(shop, &federation.EndpointProbe{Type: federation.ProbeNone})
 	c.saw("gondor", map[Key]*served{shop: at(1, "192.0.2.1:80")})
 	becomes(t, c, shop, dns.Healthy, ReasonReady, limit)
-	c.stands(standing1("gondor", "True", func(o *federation.Cluster) {
+	c.stands(clusterOf("gondor", "True", func(o *federation.Cluster) {
 		o.Spec.Taints = []corev1.Taint{{Key: federation.TaintDrain, Effect: corev1.TaintEffectNoExecute}}
 	}), false)
 	becomes(t, c, shop, dns.Draining, ReasonDraining, limit)
-	c.stands(standing1("gondor", "True", nil), false)
+	c.stands(clusterOf("gondor", "True", nil), false)
 	becomes(t, c, shop, dns.Healthy, ReasonReady, limit)
-	c.stands(standing1("gondor", "Unknown", nil), false) // a moment of silence
+	c.stands(clusterOf("gondor", "Unknown", nil), false) // a moment of silence
 	becomes(t, c, shop, dns.Healthy, ReasonReady, limit)
-	c.stands(standing1("gondor", "Unknown", func(o *federation.Cluster) {
+	c.stands(clusterOf("gondor", "Unknown", func(o *federation.Cluster) {
 		o.Status.Conditions[0].LastTransitionTime = metav1.NewTime(time.Now().Add(-staleAfter + 100*time.Millisecond))
 	}), false)
 	becomes(t, c, shop, dns.Unknown, ReasonUnreachable, limit) // by itself
-	c.stands(standing1("gondor", "Unknown", func(o *federation.Cluster) { o.Status.Verdict = &federation.Verdict{State: federation.VerdictDown} }), false)
+	c.stands(clusterOf("gondor", "Unknown", func(o *federation.Cluster) { o.Status.Verdict = &federation.Verdict{State: federation.VerdictDown} }), false)
 	if o := becomes(t, c, shop, dns.Unhealthy, ReasonClusterDown, limit); o.Doubtful {
 		t.Errorf("a verdict is certain: %+v", o)
 	}
-	c.stands(standing1("gondor", "True", nil), true)
+	c.stands(clusterOf("gondor", "True", nil), true)
 	if left := c.Endpoints(shop); len(left) > 0 {
 		t.Errorf("the cluster has left: %+v", left)
 	}

@@ -41,8 +41,8 @@ type follower struct {
 	services  *table[service]
 	slices    *table[slice]
 	ingresses *table[ingress]
-	gateways  *table[gateway] // nil until the member serves them
-	nodes     *table[node]    // nil until a Service needs them
+	gateways  *table[gateway]                                 // nil until the member serves them
+	nodes     *table[node]                                    // nil until a Service needs them
 	behind    map[types.NamespacedName][]types.NamespacedName // slices of a Service
 	before    map[types.NamespacedName][]types.NamespacedName // Ingresses to a Service
 }
@@ -82,7 +82,9 @@ func (f *follower) serveGateways() {
 	f.gateways = newTable(&f.mu, trimGateway, sameGateway)
 	f.gateways.changed = f.gatewaysChanged
 	all := f.member.Dynamic.Resource(gatewayResource)
-	list := func(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) { return all.List(ctx, o) }
+	list := func(ctx context.Context, o metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+		return all.List(ctx, o)
+	}
 	example := &unstructured.Unstructured{}
 	example.SetGroupVersionKind(gatewayResource.GroupVersion().WithKind("Gateway"))
 	run(f, f.gateways, example, listing(list), all.Watch, f.selector)

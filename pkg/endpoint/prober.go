@@ -17,6 +17,8 @@ const (
 	maxInFlight = 1024
 	// doubtPause is the time until an address that did not answer for the first time is asked again.
 	doubtPause = 500 * time.Millisecond
+	// hurryAgain is how long a cluster's questions keep their pace after they were brought forward.
+	hurryAgain = 10 * time.Second
 	// sightingLife is how long a witness's sighting counts.
 	sightingLife = 15 * time.Second
 )
@@ -154,12 +156,30 @@ func (c *Collector) answer(q *question, m *member, target probe.Target, r reply)
 			next = soon
 		}
 		c.prober.set(target, next)
+		if q.fails == leaveAfter && q.answered {
+			c.hurry(m, now)
+		}
 		for e := range q.users {
 			changes.add(e.key, c.evaluate(e, now))
 		}
 	}
 	c.mu.Unlock()
 	c.publish(changes)
+}
+
+// hurry has all addresses of a cluster asked soon: where one stopped answering, others may have, too. Without it a cluster of many
+// would be found dead address by address, at the pace that maxRate allows.
+func (c *Collector) hurry(m *member, now time.Time) {
+	if now.Sub(m.hurried) < hurryAgain {
+		return
+	}
+	m.hurried = now
+	spread := max(time.Millisecond, time.Duration(len(m.entries))*time.Second/maxRate)
+	for _, e := range m.entries {
+		for _, a := range e.at {
+			c.prober.advance(a.target, now.Add(rand.N(spread)))
+		}
+	}
 }
 
 // heard adds to the evidence what those say who asked an address.

@@ -115,10 +115,21 @@ func (c *Collector) resolved(name string, found Resolved, err error) {
 	}
 }
 
-// resolve looks a name up as the system does. net.Resolver hides how long answers hold, so they are read over its shoulder.
+// resolve looks a name up as the system does.
 func resolve(ctx context.Context, name string) (Resolved, error) {
+	return lookUp(ctx, name, new(net.Dialer).DialContext)
+}
+
+// lookUp asks servers that dial reaches. net.Resolver hides how long answers hold, so they are read over its shoulder.
+func lookUp(ctx context.Context, name string, dial func(ctx context.Context, network, address string) (net.Conn, error)) (Resolved, error) {
 	shoulder := &shoulder{}
-	resolver := net.Resolver{PreferGo: true, Dial: shoulder.dial}
+	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if udp, ok := conn.(*net.UDPConn); ok && err == nil {
+			return &readUDP{udp, shoulder}, nil
+		}
+		return conn, err // a TCP answer's TTL stays unknown
+	}}
 	if strings.Contains(name, ".") {
 		name = strings.TrimSuffix(name, ".") + "." // no search domains
 	}
@@ -146,14 +157,6 @@ func (s *shoulder) ttl() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.least
-}
-
-func (s *shoulder) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-	if udp, ok := conn.(*net.UDPConn); ok && err == nil {
-		return &readUDP{udp, s}, nil
-	}
-	return conn, err // a TCP answer's TTL stays unknown
 }
 
 // readUDP is a net.PacketConn still, by which net.Resolver knows that messages have no length in front.

@@ -26,7 +26,8 @@ type member struct {
 	read     map[schema.GroupKind]bool
 	entries  map[Key]*entry
 	traffic  probe.Traffic
-	inFlight int  // questions
+	inFlight int // questions
+	hurried  time.Time
 	known    bool // its Cluster was seen
 }
 
