@@ -1,4 +1,4 @@
-// Program dnsbench measures what a query costs the embedded DNS server, and NSD where that is installed: the same zone, the same
+// Program dnsbench measures what a query costs the embedded DNS server, and NSD and CoreDNS (its file plugin) where those are installed: the same zone, the same
 // questions, in turns, on the loopback interface. CPU time counts, from /proc, because the machine is shared; queries per second are
 // shown beside it.
 package main
@@ -109,10 +109,10 @@ func bench(ctx context.Context, names, rounds int, length time.Duration, out io.
 			t.stop()
 		}
 	}()
-	for _, begin := range []func(context.Context, string, int) (*target, error){beginEmbedded, beginNSD} {
+	for _, begin := range []func(context.Context, string, int) (*target, error){beginEmbedded, beginNSD, beginCoreDNS} {
 		t, err := begin(ctx, dir, names)
 		if errors.Is(err, exec.ErrNotFound) {
-			fmt.Fprintf(out, "%v: not compared; apt-get install nsd\n", err)
+			fmt.Fprintf(out, "%v: not compared; install it to see it here\n", err)
 			continue
 		}
 		if err != nil {
@@ -134,8 +134,8 @@ func bench(ctx context.Context, names, rounds int, length time.Duration, out io.
 	for _, t := range targets {
 		fmt.Fprintf(out, "%-10s %14.1f %14s %12.0f\n", t.name, median(t.cpu), fmt.Sprintf("(%.1f-%.1f)", slices.Min(t.cpu), slices.Max(t.cpu)), median(t.rate))
 	}
-	if len(targets) == 2 {
-		fmt.Fprintf(out, "embedded / nsd: %.2f of the CPU per query\n", median(targets[0].cpu)/median(targets[1].cpu))
+	for _, t := range targets[1:] {
+		fmt.Fprintf(out, "embedded / %s: %.2f of the CPU per query\n", t.name, median(targets[0].cpu)/median(t.cpu))
 	}
 	return nil
 }
@@ -199,22 +199,13 @@ func beginNSD(ctx context.Context, dir string, names int) (*target, error) {
 			return nil, fmt.Errorf("nsd: %w", exec.ErrNotFound)
 		}
 	}
-	var zone strings.Builder
-	fmt.Fprintf(&zone, "$ORIGIN %[1]s\n@ 300 IN SOA ns1.%[1]s hostmaster.%[1]s 1 300 60 1209600 10\n@ 300 IN NS ns1\nns1 300 IN A 127.0.0.1\n", zoneName)
-	for i := range names {
-		for _, a := range addressesOf(i) {
-			fmt.Fprintf(&zone, "%s 20 IN A %s\n", nameOf(i), a)
-		}
-	}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
-	addr := packets.LocalAddr().(*net.UDPAddr)
-	_ = packets.Close()
 	config := fmt.Sprintf("server:\n  ip-address: 127.0.0.1@%d\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"%[2]s\"\n  zonelistfile: \"%[2]s/zone.list\"\n  database: \"\"\n"+
-		"  pidfile: \"\"\n  xfrdfile: \"%[2]s/xfrd.state\"\n  xfrdir: \"%[2]s\"\n  rrl-ratelimit: 0\n  server-count: 1\nremote-control:\n  control-enable: no\nzone:\n  name: fed.example\n  zonefile: zone\n", addr.Port, dir)
-	for name, text := range map[string]string{"zone": zone.String(), "nsd.conf": config} {
+		"  pidfile: \"\"\n  xfrdfile: \"%[2]s/xfrd.state\"\n  xfrdir: \"%[2]s\"\n  rrl-ratelimit: 0\n  server-count: 1\nremote-control:\n  control-enable: no\nzone:\n  name: fed.example\n  zonefile: zone\n", addr.Port(), dir)
+	for name, text := range map[string]string{"zone": zoneFile(names), "nsd.conf": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			return nil, err
 		}
@@ -225,6 +216,52 @@ func beginNSD(ctx context.Context, dir string, names int) (*target, error) {
 		return nil, err
 	}
 	return &target{name: "nsd", cmd: cmd, addr: addr.String()}, nil
+}
+
+// beginCoreDNS starts CoreDNS on one processor with the zone in a file and nothing else.
+func beginCoreDNS(ctx context.Context, dir string, names int) (*target, error) {
+	coreDNS, err := exec.LookPath("coredns")
+	if err != nil {
+		return nil, fmt.Errorf("coredns: %w", exec.ErrNotFound)
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	corefile := fmt.Sprintf("%s:%d {\n  bind 127.0.0.1\n  file %s/coredns.zone\n}\n", zoneName, addr.Port(), dir)
+	for name, text := range map[string]string{"coredns.zone": zoneFile(names), "Corefile": corefile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	cmd := exec.CommandContext(ctx, coreDNS, "-quiet", "-conf", filepath.Join(dir, "Corefile"))
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return &target{name: "coredns", cmd: cmd, addr: addr.String()}, nil
+}
+
+// zoneFile is the zone as the other servers read it.
+func zoneFile(names int) string {
+	var zone strings.Builder
+	fmt.Fprintf(&zone, "$ORIGIN %[1]s\n@ 300 IN SOA ns1.%[1]s hostmaster.%[1]s 1 300 60 1209600 10\n@ 300 IN NS ns1\nns1 300 IN A 127.0.0.1\n", zoneName)
+	for i := range names {
+		for _, a := range addressesOf(i) {
+			fmt.Fprintf(&zone, "%s 20 IN A %s\n", nameOf(i), a)
+		}
+	}
+	return zone.String()
+}
+
+func freeAddr() (netip.AddrPort, error) {
+	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	defer packets.Close()
+	return packets.LocalAddr().(*net.UDPAddr).AddrPort(), nil
 }
 
 // cpuOf is the CPU time of all processes of a group (proc(5): fields 5, 14 and 15 of stat, in ticks of 10 ms).
