@@ -38,7 +38,7 @@ e2e: build ## Stories on real local clusters
 DNS_TOOLS = bind9 bind9-utils bind9-dnsutils knot knot-dnsutils nsd pdns-server pdns-backend-sqlite3 sqlite3 unbound ldnsutils faketime
 e2e-dns: ## The DNS providers with BIND, Knot, PowerDNS, NSD and unbound, installed from Debian packages where missing
 	@PATH="$$PATH:/usr/sbin"; missing=; \
-	for p in dig delv kdig named named-checkzone knotd nsd pdns_server pdnsutil sqlite3 unbound ldns-verify-zone; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
+	for p in dig delv kdig named named-checkzone nsupdate knotd nsd pdns_server pdnsutil sqlite3 unbound ldns-verify-zone; do command -v $$p >/dev/null || missing="$$missing $$p"; done; \
 	[ -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql ] || missing="$$missing pdns-backend-sqlite3"; \
 	ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$$missing faketime"; \
 	[ -z "$$missing" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DNS_TOOLS) >/dev/null; } || \

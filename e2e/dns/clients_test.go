@@ -154,3 +154,25 @@ func certify(t *testing.T) tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: priv}
 }
+
+// TestDynamicUpdate: nsupdate, as ACME clients use it, adds a text beside the federation's names and takes it away.
+func TestDynamicUpdate(t *testing.T) {
+	s, port := start(t, server.Config{Listen: []string{"127.0.0.1:0"}, Keys: []server.Key{{Name: "acme", Secret: secret}},
+		Zones: []server.Zone{{Name: zoneName, Servers: servers(), UpdateKeys: []string{"acme"}}}})
+	fill(t, s)
+	const name = "_acme-challenge.web.fed.example."
+	for _, step := range []struct{ command, want string }{
+		{"update add " + name + ` 60 TXT "token"`, `"token"`},
+		{"update delete " + name + " TXT", ""},
+	} {
+		script := filepath.Join(t.TempDir(), "script")
+		text := fmt.Sprintf("server 127.0.0.1 %d\nzone %s\nkey hmac-sha256:acme %s\n%s\nsend\n", port, zoneName, secret, step.command)
+		if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "nsupdate", "-v", script)
+		if got := strings.TrimSpace(run(t, "dig", "@127.0.0.1", "-p", fmt.Sprint(port), name, "TXT", "+short")); got != step.want {
+			t.Errorf("after %q: %q, want %q", step.command, got, step.want)
+		}
+	}
+}

@@ -224,3 +224,37 @@ func leaseEpoch(s RecordSet) (int64, bool) {
 	}
 	return 0, false
 }
+
+// Replace puts sets of someone else than the federation in place of all that is at their names, without a fence, because they have no
+// lease: all of it or nothing. It refuses names that the federation owns and those with its own label.
+func (c *Content) Replace(names map[string][]RecordSet) (removed, added []RecordSet, err error) {
+	for name, after := range names {
+		if _, owned := c.sets[Key{Name: OwnerName(name), Type: TXT}]; owned || strings.HasPrefix(name, ownerLabel) || strings.Contains(name, "."+ownerLabel) {
+			return nil, nil, &Error{Kind: Denied, Subject: name, Err: errors.New("the name is the federation's")}
+		}
+		if err := (Change{Name: name, After: after}).Check(c.zone); err != nil {
+			return nil, nil, err
+		}
+		for _, s := range after {
+			if s.Type == CNAME && len(after) > 1 {
+				return nil, nil, &Error{Kind: Conflict, Subject: name, Err: fmt.Errorf("%s has a CNAME beside other data", name)}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		before := c.At(name)
+		for _, s := range before {
+			if !slices.ContainsFunc(names[name], func(will RecordSet) bool { return Same(will, s) }) {
+				removed = append(removed, s)
+				c.drop(s.Key())
+			}
+		}
+		for _, s := range names[name] {
+			if !slices.ContainsFunc(before, func(was RecordSet) bool { return Same(was, s) }) {
+				added = append(added, s)
+				c.put(s)
+			}
+		}
+	}
+	return removed, added, nil
+}

@@ -28,6 +28,8 @@ type Zone struct {
 	Secondaries []Secondary
 	// TransferKeys name the keys with which the zone may be transferred. Without any it may not.
 	TransferKeys []string
+	// UpdateKeys name the keys with which others than the federation may change what is not its own (RFC 2136), such as ACME clients.
+	UpdateKeys []string
 	// Signed: answers are signed with the key in the server's directory, which is made if it is not there. A signed zone is not transferred.
 	Signed bool
 }

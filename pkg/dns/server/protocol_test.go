@@ -43,7 +43,7 @@ func TestBadPackets(t *testing.T) {
 		{"a cookie of 9 octets", header("0100", "0001", "0000", "0000", "0001") + q + "000029100000000000000d" + "000a0009" + strings.Repeat("ab", 9), rcodeFormErr},
 		{"a client subnet with bits beyond its prefix", header("0100", "0001", "0000", "0000", "0001") + q + "000029100000000000000b" + "00080007" + "00010f00" + "c0ffff", rcodeFormErr},
 		{"EDNS 1", header("0100", "0001", "0000", "0000", "0001") + q + "0000291000000100000000", rcodeBadVers},
-		{"UPDATE", header("2800", "0001", "0000", "0000", "0000") + q, rcodeNotImp},
+		{"UPDATE", header("2800", "0001", "0000", "0000", "0000") + q, rcodeFormErr},
 		{"NOTIFY", header("2000", "0001", "0000", "0000", "0000") + q, rcodeNotImp},
 		{"class CHAOS", header("0100", "0001", "0000", "0000", "0000") + "0776657273696f6e0462696e6400" + "0010" + "0003", rcodeRefused},
 	} {

@@ -18,6 +18,9 @@ func (s *Server) respond(out, msg []byte, client netip.Addr, stream bool) []byte
 	case formErr:
 		return plain(out, q, rcodeFormErr)
 	}
+	if q.opcode() == opcodeUpdate {
+		return s.update(out, msg)
+	}
 	if q.signed {
 		return s.respondSigned(out, msg, client, stream)
 	}

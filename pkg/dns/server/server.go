@@ -117,6 +117,12 @@ func (s *Server) checkKeysOf(z *Zone) error {
 			return err
 		}
 	}
+	z.UpdateKeys = append([]string(nil), z.UpdateKeys...)
+	for i := range z.UpdateKeys {
+		if err := check(&z.UpdateKeys[i]); err != nil {
+			return err
+		}
+	}
 	z.Secondaries = append([]Secondary(nil), z.Secondaries...)
 	for i := range z.Secondaries {
 		if z.Secondaries[i].Key != "" {
