@@ -115,6 +115,8 @@ type EmbeddedOptions struct {
 	Secondaries []Secondary `json:"secondaries,omitempty"`
 	// TransferKeys name the server's TSIG keys with which the zone may be transferred. Without any it may not.
 	TransferKeys []string `json:"transferKeys,omitempty"`
+	// UpdateKeys name the server's TSIG keys with which others, such as ACME clients, may change names that are not the federation's (RFC 2136).
+	UpdateKeys []string `json:"updateKeys,omitempty"`
 	// DNSSEC signs answers. A signed zone is not transferred.
 	DNSSEC bool `json:"dnssec,omitempty"`
 }
@@ -212,7 +214,7 @@ func (s *Server) check(zones []Zone) (errs []error) {
 		if z.Embedded == nil {
 			continue
 		}
-		named := slices.Clone(z.Embedded.TransferKeys)
+		named := slices.Concat(z.Embedded.TransferKeys, z.Embedded.UpdateKeys)
 		for _, secondary := range z.Embedded.Secondaries {
 			if secondary.Key != "" {
 				named = append(named, secondary.Key)
