@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo e2e-dns bench bench-dns images cross lint generate verify clean
+.PHONY: help build test race e2e demo drill e2e-dns bench bench-dns images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -47,6 +47,9 @@ e2e-dns: ## The DNS providers with BIND, Knot, PowerDNS, NSD and unbound, instal
 
 demo: build ## The story of the README, on local clusters, with real output
 	$(GO) run ./e2e/demo
+
+drill: build ## Kill a cluster of a playground under load, and measure what users notice; see docs/drills.md
+	$(GO) run ./e2e/drill
 
 bench: build ## The federation against the same writes done directly; see docs/performance.md
 	$(GO) run ./e2e/bench
