@@ -35,8 +35,10 @@ type answer struct {
 // find is the zone of a name: the one with the longest name.
 func (c *catalog) find(name []byte) *zone {
 	for at := name; ; at = at[1+int(at[0]):] {
-		if z := c.zones[string(at)]; z != nil {
-			return z
+		if c.lengths[len(at)] {
+			if z := c.zones[string(at)]; z != nil {
+				return z
+			}
 		}
 		if at[0] == 0 {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -59,7 +60,19 @@ type Server struct {
 }
 
 // catalog are the zones that are served, by apex in wire format. It is immutable.
-type catalog struct{ zones map[string]*zone }
+type catalog struct {
+	zones map[string]*zone
+	// lengths says how many octets the name of a zone may have, so that most parts of a name need not be looked up.
+	lengths [maxName + 1]bool
+}
+
+func newCatalog(zones map[string]*zone) *catalog {
+	c := &catalog{zones: zones}
+	for apex := range zones {
+		c.lengths[len(apex)] = true
+	}
+	return c
+}
 
 // New loads the zones as they were last. It serves nothing before Start.
 func New(config Config) (*Server, error) {
@@ -98,7 +111,7 @@ func New(config Config) (*Server, error) {
 			s.notifiers = append(s.notifiers, &notifier{zone: p, secondary: secondary, wake: make(chan struct{}, 1)})
 		}
 	}
-	s.catalog.Store(&catalog{served})
+	s.catalog.Store(newCatalog(served))
 	return s, nil
 }
 
@@ -139,12 +152,9 @@ func (s *Server) swap(z *zone) {
 	s.swapMu.Lock()
 	defer s.swapMu.Unlock()
 	old := s.catalog.Load()
-	next := &catalog{make(map[string]*zone, len(old.zones))}
-	for apex, other := range old.zones {
-		next.zones[apex] = other
-	}
-	next.zones[string(z.apex)] = z
-	s.catalog.Store(next)
+	next := maps.Clone(old.zones)
+	next[string(z.apex)] = z
+	s.catalog.Store(newCatalog(next))
 }
 
 // DS is the record that the parent of a signed zone is to publish; empty for one that is not signed.
