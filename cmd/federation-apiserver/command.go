@@ -93,6 +93,12 @@ that the federation API knows.`,
 			if err := serving.serve(cmd.Context(), config, &controllers.running); err != nil {
 				return err
 			}
+			zones, err := controllers.dns.open(cmd.Context(), "", "")
+			if err != nil {
+				return err
+			}
+			controllers.zones = zones
+			defer zones.wait()
 			return controllers.run(cmd.Context(), config)
 		},
 	}
@@ -136,7 +142,18 @@ func serve(ctx context.Context, options *apiserver.Options, controllers *control
 	}
 	started := time.Now()
 	serverCtx, stopServer := context.WithCancel(context.WithoutCancel(ctx))
+	// Names are answered before the API is up, and until it has ended.
+	zones, err := controllers.dns.open(serverCtx, options.DNSZoneName, options.DataDir)
+	if err != nil {
+		stopServer()
+		return err
+	}
+	controllers.zones = zones
+	defer zones.wait()
 	defer stopServer()
+	if _, err := zones.of(options.FederationName); err != nil {
+		return err
+	}
 	server, err := apiserver.New(serverCtx, options)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/apiserver"
 	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/dns/publish"
 	"kubefed.dev/kubefed/pkg/endpoint"
 	"kubefed.dev/kubefed/pkg/kind"
 	"kubefed.dev/kubefed/pkg/mcs"
@@ -53,6 +54,7 @@ var controllers = []controller{
 	{name: "endpoint", start: startEndpoint},
 	{name: "placement", start: startPlacement},
 	{name: "sync", start: startSync},
+	{name: "dns", start: startDNS},
 	{name: "mcs", start: startMCS},
 	{name: "drill", start: startDrill},
 }
@@ -80,6 +82,8 @@ type Environment struct {
 	Catalog *kind.Catalog
 	// Federation is the federation's name.
 	Federation string
+	// Fence is under which DNS zones are written.
+	Fence *publish.Fence
 }
 
 // ConfigFor is Config with a user agent that tells whose requests they are.
@@ -105,6 +109,9 @@ type controllerOptions struct {
 	cluster     cluster.Options
 	sync        sync.Options
 	placement   placement.Options
+	dns         dnsOptions
+	// zones are open when the controllers begin.
+	zones *zones
 	// clusterSetRange is where clusterset IPs come from.
 	clusterSetRange string
 	// running is true while there is a manager that runs the controllers, or waits for the lease to do so.
@@ -133,6 +140,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	o.cluster.AddFlags(fs)
 	o.sync.AddFlags(fs)
 	o.placement.AddFlags(fs)
+	o.dns.addFlags(fs)
 	fs.StringVar(&o.clusterSetRange, "clusterset-ip-range", o.clusterSetRange, "IPv4 range of the addresses of exported Services, in CIDR notation. No cluster may use it for anything else.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }
@@ -291,6 +299,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
+		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), o.identity, o.leaderElect),
 	}, nil
 }
 

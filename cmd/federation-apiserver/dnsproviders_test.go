@@ -18,7 +18,7 @@ func TestDNSProviders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	constructors := config.Constructors{config.RFC2136: newRFC2136, config.CoreDNS: newCoreDNS}
+	constructors := providers("earth")
 	for _, test := range []struct{ name, zone, want string }{
 		{"dynamic updates", `{name: a.example, provider: rfc2136, rfc2136: {server: "192.0.2.1:53", key: {name: update, secretFile: DIR/key}, servers: ["192.0.2.2:53"]}}`, ""},
 		{"dynamic updates without a key", `{name: a.example, provider: rfc2136, rfc2136: {server: "192.0.2.1:53"}}`, ""},

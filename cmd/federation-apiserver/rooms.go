@@ -6,8 +6,11 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/cluster"
+	"kubefed.dev/kubefed/pkg/dns/publish"
 	"kubefed.dev/kubefed/pkg/drill"
+	"kubefed.dev/kubefed/pkg/endpoint"
 	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
@@ -59,6 +62,7 @@ func startMCS(_ context.Context, env *Environment) error {
 	}
 	engager, err := mcs.Add(env.Manager, federationClient, mcs.Options{
 		Federation: env.Federation, Range: netip.MustParsePrefix(env.options.clusterSetRange),
+		Zone: env.options.zones.clusterSet(), Fence: env.Fence.Current,
 	})
 	if err != nil {
 		return err
@@ -74,4 +78,52 @@ func startDrill(_ context.Context, env *Environment) error {
 		return err
 	}
 	return drill.New(env.Federation, federationClient, env.Discovery).SetupWithManager(env.Manager)
+}
+
+// startDNS publishes the names of Services, Ingresses and Gateways.
+func startDNS(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("dns")
+	if err != nil {
+		return err
+	}
+	zones, err := env.options.zones.of(env.Federation)
+	if err != nil {
+		return err
+	}
+	return env.Manager.Add(publish.New(
+		publish.Options{Federation: env.Federation, Zones: zones, Fence: env.Fence},
+		publish.Clients{Cache: env.Cache, Client: federationClient, Direct: env.Manager.GetAPIReader(), Events: env.Manager.GetEventRecorder("dns")},
+		env.Catalog, collected{env.Endpoints}))
+}
+
+// collected are the endpoints that the collector knows, as the publisher asks for them.
+type collected struct{ *endpoint.Collector }
+
+func (c collected) OnChange(f func(publish.Key)) {
+	c.Collector.OnChange(func(k endpoint.Key) { f(publish.Key(k)) })
+}
+
+func (c collected) Endpoints(key publish.Key) []publish.Observed {
+	found := c.Collector.Endpoints(endpoint.Key(key))
+	out := make([]publish.Observed, len(found))
+	for i := range found {
+		out[i] = publish.Observed(found[i])
+	}
+	return out
+}
+
+func (c collected) Read(key publish.Key, cluster string) bool {
+	return c.Collector.Read(endpoint.Key(key), cluster)
+}
+
+func (c collected) Ask(key publish.Key, p *federation.EndpointProbe) {
+	c.Collector.Ask(endpoint.Key(key), p)
+}
+
+func (c collected) Remember(key publish.Key, before []publish.Observed) {
+	known := make([]endpoint.Observed, len(before))
+	for i := range before {
+		known[i] = endpoint.Observed(before[i])
+	}
+	c.Collector.Remember(endpoint.Key(key), known)
 }

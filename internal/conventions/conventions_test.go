@@ -29,7 +29,7 @@ var apart = []string{"pkg/placement", "pkg/sync", "pkg/dns", "pkg/failover"}
 var mayImport = map[string][]string{
 	"pkg/apis":            {"pkg/apis"},
 	"pkg/kind":            {"pkg/apis"},
-	"pkg/apiserver":       {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override", "pkg/render", "internal/pki", "internal/tracing"},
+	"pkg/apiserver":       {"pkg/apis", "pkg/dns", "pkg/kind", "pkg/policy", "pkg/override", "pkg/render", "internal/pki", "internal/tracing"},
 	"pkg/policy":          {"pkg/apis"},
 	"pkg/placement":       {"pkg/apis", "pkg/kind", "pkg/policy", "internal/tracing"},
 	"pkg/plan":            {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/placement"},

@@ -13,16 +13,20 @@ import (
 	"time"
 )
 
-// Path finds a program in bin/ of the repository, else on PATH. Tests run in the folder of their package, two below the
-// repository's.
+// Path finds a program in bin/ of the repository, else on PATH. Tests run in the folder of their package, two or three below
+// the repository's.
 func Path(name string) (string, error) {
-	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
-	if err == nil {
+	for _, root := range []string{"../..", "../../.."} {
+		path, err := filepath.Abs(filepath.Join(root, "bin", name))
+		if err != nil {
+			continue
+		}
 		if _, err = os.Stat(path); err == nil {
 			return path, nil
 		}
 	}
-	if path, err = exec.LookPath(name); err != nil {
+	path, err := exec.LookPath(name)
+	if err != nil {
 		return "", fmt.Errorf("%s is neither in bin/ nor on PATH: run `make build` first", name)
 	}
 	return path, nil

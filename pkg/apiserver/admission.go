@@ -39,17 +39,19 @@ var admissionOn = sets.New(
 	overridesPlugin,
 	placementsPlugin,
 	taintsPlugin,
+	namesPlugin,
 )
 
 // registerAdmission sets the chain: the federation's own plugin is the last that mutates, so that no webhook takes the
 // finalizer off again.
-func registerAdmission(options *genericoptions.AdmissionOptions) {
+func registerAdmission(options *genericoptions.AdmissionOptions, federation *Options) {
 	options.Plugins.Register(membersPlugin, func(io.Reader) (admission.Interface, error) { return newMembers(), nil })
 	options.Plugins.Register(decisionsPlugin, func(io.Reader) (admission.Interface, error) { return newDecisions(), nil })
 	options.Plugins.Register(tracesPlugin, func(io.Reader) (admission.Interface, error) { return newTraces(), nil })
 	options.Plugins.Register(overridesPlugin, func(io.Reader) (admission.Interface, error) { return newOverrides(), nil })
 	options.Plugins.Register(placementsPlugin, func(io.Reader) (admission.Interface, error) { return newPlacements(), nil })
 	options.Plugins.Register(taintsPlugin, func(io.Reader) (admission.Interface, error) { return newTaints(), nil })
-	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin, placementsPlugin, taintsPlugin)
+	options.Plugins.Register(namesPlugin, func(io.Reader) (admission.Interface, error) { return newNames(federation), nil })
+	options.RecommendedPluginOrder = append(append([]string(nil), options.RecommendedPluginOrder...), membersPlugin, decisionsPlugin, tracesPlugin, overridesPlugin, placementsPlugin, taintsPlugin, namesPlugin)
 	options.DefaultOffPlugins = sets.New(options.RecommendedPluginOrder...).Difference(admissionOn)
 }

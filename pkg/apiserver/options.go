@@ -50,14 +50,15 @@ func NewOptions() *Options {
 	kube.Authentication.ServiceAccounts.Issuers = nil
 	kube.Authorization.Modes = []string{"RBAC"}
 	kube.SystemNamespaces = systemNamespaces
-	registerAdmission(kube.Admission.GenericAdmission)
+	o := &Options{FederationName: "federation", DataDir: "federation-data", Kube: kube}
+	registerAdmission(kube.Admission.GenericAdmission, o)
 	// Priority and fairness costs a third of the start's writes and helps where many unknown clients share a server.
 	kube.Features.EnablePriorityAndFairness = false
 	kube.GenericServerRunOptions.MaxRequestsInFlight = 2000
 	kube.GenericServerRunOptions.MaxMutatingRequestsInFlight = 1000
 	// Without it a stopping server waits a minute for watches that never end by themselves.
 	kube.GenericServerRunOptions.ShutdownWatchTerminationGracePeriod = 2 * time.Second
-	return &Options{FederationName: "federation", DataDir: "federation-data", Kube: kube}
+	return o
 }
 
 // Flags returns the flags that set o, by topic.

@@ -208,6 +208,17 @@ func (f Fence) Check(zone string, lease RecordSet) error {
 	return nil
 }
 
+// EpochOf is the highest epoch under which a zone was written, 0 where it does not say.
+func EpochOf(existing Snapshot, zone string) int64 {
+	for _, s := range existing.Sets {
+		if s.Name == LeaseName(zone) && s.Type == TXT {
+			epoch, _ := leaseEpoch(s)
+			return epoch
+		}
+	}
+	return 0
+}
+
 func leaseEpoch(s RecordSet) (int64, bool) {
 	if len(s.Data) != 1 {
 		return 0, false

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// resolverSlack is what resolvers keep an answer beyond its TTL.
-const resolverSlack = 30 * time.Second
+// ResolverSlack is what resolvers keep an answer beyond its TTL.
+const ResolverSlack = 30 * time.Second
 
 // Departure is what is known of an address that is to be released.
 type Departure struct {
@@ -30,7 +30,7 @@ func MayRelease(d Departure, now time.Time) (bool, string) {
 		if since.IsZero() {
 			return false, fmt.Sprintf("server %s still answers with the address, or does not answer", server)
 		}
-		if left := since.Add(d.MaxTTL + resolverSlack).Sub(now); left > 0 {
+		if left := since.Add(d.MaxTTL + ResolverSlack).Sub(now); left > 0 {
 			return false, fmt.Sprintf("resolvers may hold the address for another %s", left.Round(time.Second))
 		}
 	}

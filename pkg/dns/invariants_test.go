@@ -457,7 +457,7 @@ func TestReleaseInvariant(t *testing.T) {
 				since = start.Add(time.Duration(rapid.IntRange(0, 300).Draw(t, "since")) * time.Second)
 			}
 			d.AbsentSince[fmt.Sprint(i)] = since
-			safe = safe && !since.IsZero() && now.Sub(since) >= d.MaxTTL+resolverSlack
+			safe = safe && !since.IsZero() && now.Sub(since) >= d.MaxTTL+ResolverSlack
 		}
 		if got, why := MayRelease(d, now); got != safe {
 			t.Errorf("I13: released %v, want %v: %s", got, safe, why)

@@ -19,8 +19,12 @@ type PlanInput struct {
 	// Gone says of an owned name that nobody claims whether it is certain that it is to go: its object was seen deleted, or its
 	// cluster left. Nil means nothing is certain.
 	Gone func(name string, owner Owner) bool
-	// Existing is the zone, read as a whole.
+	// Existing is the zone, read as a whole; or all that concerns the names that are claimed, and the names of the owners that
+	// are Known.
 	Existing Snapshot
+	// Owned counts the names on record for the federation in the whole zone, where Existing is a part of it: it is what
+	// the share of removals without certainty is of. 0 counts those in Existing.
+	Owned int
 }
 
 // Plan is what to do to a zone, and what not to.
@@ -160,6 +164,17 @@ func Published(existing Snapshot, federation string) map[string][]netip.Addr {
 		}
 	}
 	return published
+}
+
+// Owned are the names on record for the federation in a zone, with their owners.
+func Owned(existing Snapshot, federation string) map[string]Owner {
+	owned := map[string]Owner{}
+	for name, here := range survey(PlanInput{Federation: federation, Existing: existing}) {
+		if here.ours() {
+			owned[name] = here.owner.Owner
+		}
+	}
+	return owned
 }
 
 // released: the owner on record does not want the name any more.
@@ -383,7 +398,7 @@ func (p *Plan) remove(in PlanInput, sites map[string]*site, claimed map[string]b
 		}
 	}
 	slices.SortFunc(p.Orphans, func(a, b Orphan) int { return cmp.Compare(a.Name, b.Name) })
-	if len(unsure) > max(removeAlways, owned*removePercent/100) {
+	if len(unsure) > max(removeAlways, max(owned, in.Owned)*removePercent/100) {
 		slices.SortFunc(unsure, changeOrder)
 		p.Held = unsure
 		return

@@ -263,3 +263,18 @@ func (c *Collector) publish(changes news) {
 		}
 	}
 }
+
+// Read says whether the objects of the key's kind were read in a cluster since this process began: then the cluster has a copy
+// only where Endpoints says so.
+func (c *Collector) Read(key Key, cluster string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, of := c.members[cluster], schema.GroupKind{Group: key.Group, Kind: key.Kind}
+	switch {
+	case m == nil:
+		return false
+	case of == gatewayKind && m.known && !m.standing.gateways:
+		return m.read[serviceKind] // it has none at all
+	}
+	return m.read[of] && !m.vague[key]
+}

@@ -117,7 +117,9 @@ func (c *Collector) sawAll(name string, kind schema.GroupKind, all map[Key]*serv
 	m := c.memberLocked(name)
 	m.read[kind] = true
 	for key, s := range all {
-		if s != nil {
+		if s == nil {
+			m.vague[key] = true
+		} else {
 			changes.add(key, c.update(name, key, s, now))
 		}
 	}
@@ -132,6 +134,7 @@ func (c *Collector) sawAll(name string, kind schema.GroupKind, all map[Key]*serv
 
 func (c *Collector) update(name string, key Key, s *served, now time.Time) (changed bool) {
 	m := c.memberLocked(name)
+	delete(m.vague, key)
 	e := m.entries[key]
 	switch {
 	case s == nil && e == nil:

@@ -24,6 +24,8 @@ type member struct {
 	standing
 	follower *follower // of the last connection
 	read     map[schema.GroupKind]bool
+	// vague are objects of which it is not known yet where they are served, although their kind was read.
+	vague    map[Key]bool
 	entries  map[Key]*entry
 	traffic  probe.Traffic
 	inFlight int // questions
@@ -68,7 +70,7 @@ func (m *member) evidence(e *entry, now time.Time) (Evidence, time.Time) {
 func (c *Collector) memberLocked(name string) *member {
 	m := c.members[name]
 	if m == nil {
-		m = &member{read: map[schema.GroupKind]bool{}, entries: map[Key]*entry{}}
+		m = &member{read: map[schema.GroupKind]bool{}, vague: map[Key]bool{}, entries: map[Key]*entry{}}
 		m.traffic.Since = time.Now()
 		c.members[name] = m
 	}

@@ -1,0 +1,71 @@
+package apiserver
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
+	core "k8s.io/kubernetes/pkg/apis/core"
+
+	"kubefed.dev/kubefed/pkg/dns/publish"
+	"kubefed.dev/kubefed/pkg/kind"
+)
+
+const namesPlugin = "FederationNames"
+
+// names is the admission plugin that refuses Services, Ingresses and Gateways whose DNS annotations can't be read, and Services
+// whose names would not fit into DNS. An update of what was wrong before is let through, so that finalizers can go.
+type names struct {
+	*admission.Handler
+	options *Options
+}
+
+var _ admission.ValidationInterface = names{}
+
+func newNames(options *Options) names {
+	return names{admission.NewHandler(admission.Create, admission.Update), options}
+}
+
+// Validate implements admission.ValidationInterface.
+func (p names) Validate(_ context.Context, attr admission.Attributes, _ admission.ObjectInterfaces) error {
+	if attr.GetSubresource() != "" || !publish.Named(attr.GetKind().GroupKind()) {
+		return nil
+	}
+	problem := p.check(attr, attr.GetObject())
+	if problem == nil {
+		return nil
+	}
+	if before := p.check(attr, attr.GetOldObject()); before != nil && before.Error() == problem.Error() {
+		return nil
+	}
+	return admission.NewForbidden(attr, problem)
+}
+
+func (p names) check(attr admission.Attributes, obj runtime.Object) error {
+	if obj == nil {
+		return nil
+	}
+	object, err := meta.Accessor(obj)
+	if err != nil || object.GetDeletionTimestamp() != nil || !kind.FederatedObject(attr.GetKind().GroupKind(), object, "") {
+		return nil
+	}
+	o := objectOf(attr, object)
+	ports := map[string]string{}
+	if service, ok := obj.(*core.Service); ok {
+		o.Names = service.Spec.Type == core.ServiceTypeLoadBalancer || service.Spec.Type == core.ServiceTypeNodePort || len(service.Spec.ExternalIPs) > 0
+		for _, port := range service.Spec.Ports {
+			ports[port.Name] = string(port.Protocol)
+		}
+	}
+	return publish.Check(o, p.options.FederationName, p.options.DNSZoneName, ports)
+}
+
+func objectOf(attr admission.Attributes, object metav1.Object) publish.Object {
+	gk := attr.GetKind().GroupKind()
+	return publish.Object{
+		Key:         publish.Key{Group: gk.Group, Kind: gk.Kind, Namespace: attr.GetNamespace(), Name: object.GetName()},
+		Annotations: object.GetAnnotations(),
+	}
+}

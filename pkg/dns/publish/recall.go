@@ -1,0 +1,97 @@
+package publish
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"kubefed.dev/kubefed/pkg/dns"
+)
+
+// recall gives a subject what the zone remembers of it: what is published, and the addresses and ports of clusters of which nothing
+// is known. A control plane that begins without any memory of its own so removes nothing of a cluster that it did not
+// hear of yet. Where the zone does not tell what is whose, as under a host name alone, all that nobody explains stays.
+func (v *view) recall(s dns.Subject) dns.Subject {
+	ref := s.Owner.Ref
+	s.Published = dns.Published(v.of(ref), v.federation)[ref]
+	s.Endpoints = slices.Clone(s.Endpoints)
+	blind := false
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		if e.State != dns.Unknown || len(e.Addresses) > 0 {
+			continue
+		}
+		if s.Names != (dns.Names{}) {
+			e.Addresses = v.addresses(ref, s.Names.Cluster(e.Cluster))
+			e.Ports, e.Weight = v.ports(ref, s.Names, e.Cluster)
+		}
+		blind = blind || len(e.Addresses) == 0
+	}
+	if blind && s.Names == (dns.Names{}) {
+		s.Stale = slices.ContainsFunc(s.Published, func(a netip.Addr) bool {
+			return !slices.Contains(s.Settings.SorryAddresses, a) &&
+				!slices.ContainsFunc(s.Endpoints, func(e dns.Endpoint) bool { return slices.Contains(e.Addresses, a) })
+		})
+	}
+	return s
+}
+
+// ports are those that SRV records say of a cluster, with its weight.
+func (v *view) ports(ref string, names dns.Names, cluster string) (ports []dns.Port, weight uint32) {
+	target := names.Cluster(cluster)
+	for name := range v.owned[ref] {
+		labels := strings.SplitN(name, ".", 3)
+		if !strings.HasPrefix(name, "_") || len(labels) < 3 {
+			continue
+		}
+		for _, set := range v.content.At(name) {
+			for _, d := range set.Data {
+				f := strings.Fields(d)
+				if set.Type != dns.SRV || len(f) != 4 || f[3] != target {
+					continue
+				}
+				number, _ := strconv.ParseUint(f[2], 10, 16) // as a provider gave it, so canonical
+				w, _ := strconv.ParseUint(f[1], 10, 16)
+				ports = append(ports, dns.Port{Name: strings.TrimPrefix(labels[0], "_"), Protocol: strings.TrimPrefix(labels[1], "_"), Number: uint16(number)})
+				weight = uint32(w)
+			}
+		}
+	}
+	slices.SortFunc(ports, func(a, b dns.Port) int { return strings.Compare(a.Name+a.Protocol, b.Name+b.Protocol) })
+	return ports, weight
+}
+
+// answering are the addresses with which names of an object answer that are not one cluster's own.
+func (v *view) answering(ref string) (found []netip.Addr) {
+	for name := range v.owned[ref] {
+		if clusterName(name) != "" {
+			continue
+		}
+		for _, a := range v.addresses(ref, name) {
+			if !slices.Contains(found, a) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found
+}
+
+// clusterName is the cluster whose own name this is, empty for other names.
+func clusterName(name string) string {
+	cluster, rest, _ := strings.Cut(name, ".")
+	if strings.HasPrefix(rest, "cluster.") {
+		return cluster
+	}
+	return ""
+}
+
+// maxTTL is the highest TTL, in seconds, with which names of an object answer.
+func (v *view) maxTTL(ref string) (ttl uint32) {
+	for name := range v.owned[ref] {
+		for _, set := range v.content.At(name) {
+			ttl = max(ttl, set.TTL)
+		}
+	}
+	return ttl
+}

@@ -1,0 +1,90 @@
+package publish
+
+import (
+	"net/netip"
+	"slices"
+
+	"kubefed.dev/kubefed/pkg/dns"
+)
+
+// view is what a zone holds as far as this process knows: read as a whole, and then kept true with each change that was made. It
+// finds what concerns a few objects without looking at all records, so that a change of one among thousands is planned at once.
+// It is not safe for concurrent use.
+type view struct {
+	federation string
+	zone       string
+	content    *dns.Content
+	// owned are the names that are on record for each owner.
+	owned map[string]map[string]bool
+	// owners is the inverse.
+	owners map[string]dns.Owner
+}
+
+func newView(federation, zone string, snapshot dns.Snapshot) *view {
+	v := &view{federation: federation, zone: zone, content: dns.NewContent(zone, snapshot.Sets), owned: map[string]map[string]bool{}, owners: map[string]dns.Owner{}}
+	for name, owner := range dns.Owned(snapshot, federation) {
+		v.own(name, owner)
+	}
+	return v
+}
+
+func (v *view) own(name string, owner dns.Owner) {
+	v.disown(name)
+	if v.owned[owner.Ref] == nil {
+		v.owned[owner.Ref] = map[string]bool{}
+	}
+	v.owned[owner.Ref][name], v.owners[name] = true, owner
+}
+
+func (v *view) disown(name string) {
+	ref := v.owners[name].Ref
+	delete(v.owners, name)
+	delete(v.owned[ref], name)
+	if len(v.owned[ref]) == 0 {
+		delete(v.owned, ref)
+	}
+}
+
+// at are all sets at names, and their ownership records.
+func (v *view) at(names map[string]bool) dns.Snapshot {
+	var s dns.Snapshot
+	for name := range names {
+		s.Sets = append(s.Sets, v.content.At(name)...)
+		s.Sets = append(s.Sets, v.content.At(dns.OwnerName(name))...)
+	}
+	return s
+}
+
+// of is what the zone holds for one owner.
+func (v *view) of(ref string) dns.Snapshot { return v.at(v.owned[ref]) }
+
+// addresses are those of one name, if it is owned by ref.
+func (v *view) addresses(ref, name string) (found []netip.Addr) {
+	if !v.owned[ref][name] {
+		return nil
+	}
+	for _, set := range v.content.At(name) {
+		for _, d := range set.Data {
+			if a, err := netip.ParseAddr(d); err == nil && !slices.Contains(found, a) {
+				found = append(found, a)
+			}
+		}
+	}
+	return found
+}
+
+// made takes up changes that were made. It is false where the view proves to be wrong: then the zone is to be read again.
+func (v *view) made(fence dns.Fence, changes []dns.Change) bool {
+	_, _, failed, err := v.content.Apply(fence, changes)
+	if err != nil || len(failed) > 0 {
+		return false
+	}
+	for _, c := range changes {
+		v.disown(c.Name)
+		// Not from the change: one that is sparse leaves out what stays.
+		if owner, ok := dns.Owned(dns.Snapshot{Sets: v.content.At(dns.OwnerName(c.Name))}, v.federation)[c.Name]; ok {
+			v.own(c.Name, owner)
+		}
+	}
+	return true
+}
