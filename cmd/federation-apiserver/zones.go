@@ -192,7 +192,7 @@ func serverConfig(file *config.Config, directory string) (dnsserver.Config, erro
 func embeddedZone(z config.Zone, own netip.Addr) dnsserver.Zone {
 	options := z.Embedded
 	out := dnsserver.Zone{Name: z.Name, Servers: map[string][]netip.Addr{}, Mailbox: options.Mailbox, NegativeTTL: options.NegativeTTLSeconds,
-		TransferKeys: options.TransferKeys, Signed: options.DNSSEC}
+		TransferKeys: options.TransferKeys, UpdateKeys: options.UpdateKeys, Signed: options.DNSSEC}
 	for _, ns := range options.NameServers {
 		name := dns.Absolute(ns.Name)
 		out.Servers[name] = nil
