@@ -160,6 +160,9 @@ func (c *Controller) watch(mgr manager.Manager, catalog *kind.Catalog) error {
 			c.clusterChanged(cl, gone)
 			if former, ok := before.(*federation.Cluster); ok {
 				c.siteChanged(former, cl)
+				if down(former) != down(cl) {
+					c.refold(cl.Name)
+				}
 			}
 		}
 	}); err != nil {
@@ -267,6 +270,20 @@ func (c *Controller) clusterChanged(cl *federation.Cluster, gone bool) {
 		c.begin(engaged)
 	}
 	c.folder.reviewFinalizing()
+}
+
+// refold has the status of everything in a cluster made anew, once it is taken for dead or not any more.
+func (c *Controller) refold(cluster string) {
+	var decisions federation.PlacementDecisionList
+	if err := c.view.reader.List(context.Background(), &decisions); err != nil {
+		c.view.log.Error(err, "listing decisions", "cluster", cluster)
+		return
+	}
+	for i := range decisions.Items {
+		if d := &decisions.Items[i]; names(d, cluster) {
+			c.folder.enqueue(keyOf(d.Spec.Object))
+		}
+	}
 }
 
 // Engage starts syncing a member until ctx ends.

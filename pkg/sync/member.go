@@ -58,6 +58,8 @@ type member struct {
 const (
 	memberWorkers   = 8
 	requestDeadline = 15 * time.Second
+	// proofPeriod is how often a copy is looked at that waits for its replacements.
+	proofPeriod = 2 * time.Second
 )
 
 func newMember(ctx context.Context, m *cluster.Member, v *view, told func(Key)) *member {
@@ -238,7 +240,7 @@ func (m *member) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 		return reconcile.Result{}, nil
 	}
 	live := c.get(key.Namespace, key.Name)
-	if live != nil && buried(in.wish, live.OriginUID) {
+	if live != nil && buried(in.wish, live.OriginUID) && !withdrawn(in, live.OriginUID) {
 		return m.remove(ctx, c, key, in, live)
 	}
 	switch in.wish.Verb {
@@ -255,6 +257,14 @@ func (m *member) Reconcile(ctx context.Context, key Key) (reconcile.Result, erro
 			m.forget(key)
 			m.told(key)
 			return reconcile.Result{}, nil
+		}
+		if withdrawn(in, live.OriginUID) {
+			if ok, why := replaced(in, live, m.view.answers(ctx)); !ok {
+				o := m.outcome(key)
+				o.State, o.Message = federation.StateDeleting, why
+				m.settle(key, o)
+				return reconcile.Result{RequeueAfter: proofPeriod}, nil
+			}
 		}
 		return m.remove(ctx, c, key, in, live)
 	}

@@ -3,8 +3,10 @@ package sync
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +28,7 @@ type evidence struct {
 	placed   bool
 	joined   bool // a Cluster of this name is there and not leaving
 	ready    bool
+	down     bool // taken for dead: what it reported last is true no more
 	seen     sighting
 	recorded *federation.ClusterState // in the decision's status
 }
@@ -56,7 +59,7 @@ func (c *Controller) summarize(ctx context.Context, key Key, in reading) (summar
 		if err != nil {
 			return summary{}, fmt.Errorf("reading cluster %s: %w", e.name, err)
 		}
-		e.joined, e.ready = cl != nil, cl != nil && usable(cl)
+		e.joined, e.ready, e.down = cl != nil, cl != nil && usable(cl), cl != nil && down(cl)
 		if m := c.member(e.name); m != nil {
 			e.seen = m.see(key)
 		}
@@ -89,6 +92,9 @@ func summarize(in reading, list []evidence) summary {
 		case !e.seen.known && (e.ready || in.kind.Custom):
 			complete = false
 		}
+		if e.down {
+			r.Status = dead(r.Status)
+		}
 		reports = append(reports, r)
 	}
 	s.decision.Where = where(s.decision.Clusters, in.decision)
@@ -115,6 +121,21 @@ func lastKnown(ready int32) map[string]any {
 	return map[string]any{"replicas": n, "readyReplicas": n, "availableReplicas": n, "updatedReplicas": n, "currentReplicas": n}
 }
 
+// dead is what a member that is down reported last, without what is true no more.
+func dead(status map[string]any) map[string]any {
+	if status == nil {
+		return nil
+	}
+	out := maps.Clone(status)
+	for _, field := range []string{"readyReplicas", "availableReplicas", "numberReady", "numberAvailable", "ready", "active", "conditions"} {
+		delete(out, field)
+	}
+	if n := number(status, "replicas"); n > 0 {
+		out["unavailableReplicas"] = n
+	}
+	return out
+}
+
 // readyReplicas is what a copy reports. A custom resource that tells nothing of it is taken at its word: otherwise
 // replicas that move would be waited for in vain.
 func readyReplicas(in reading, c *Copy) int32 {
@@ -139,6 +160,10 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 		return nil, true
 	case !e.placed:
 		s.State = federation.StateDeleting
+	case e.down && e.recorded != nil && e.recorded.State != federation.StateSynced:
+		s.State, s.Message = e.recorded.State, e.recorded.Message // as it was written when it fell silent
+	case e.down:
+		s.State, s.Message = federation.StateWaiting, "the cluster is down; it gets the object when it is back"
 	case !e.seen.decided && e.recorded != nil:
 		return e.recorded, true
 	case !e.seen.decided && !e.ready:
@@ -148,6 +173,8 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 	}
 	if in.kind.Replicas != nil && e.placed {
 		switch {
+		case e.down:
+			s.ReadyReplicas = new(int32)
 		case e.seen.copy != nil:
 			ready := readyReplicas(in, e.seen.copy)
 			s.ReadyReplicas = &ready
@@ -157,6 +184,7 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 	}
 	if in.kind.Replicas != nil && e.placed {
 		s.UnschedulableReplicas = unschedulableIn(e)
+		s.UnreadySince = unreadySince(e, s, in)
 	}
 	if in.kind.GroupKind() == jobs && e.placed {
 		switch {
@@ -167,6 +195,18 @@ func stateOf(e evidence, in reading) (state *federation.ClusterState, known bool
 		}
 	}
 	return s, true
+}
+
+// unreadySince is since when a cluster has had fewer replicas ready than its share; nil while all of them are, and for Jobs.
+func unreadySince(e evidence, s *federation.ClusterState, in reading) *metav1.Time {
+	p, _ := placementIn(in.decision, e.name)
+	switch {
+	case p.Replicas == nil || s.ReadyReplicas == nil || *s.ReadyReplicas >= *p.Replicas || in.kind.GroupKind() == jobs || in.now.IsZero():
+		return nil
+	case e.recorded != nil && e.recorded.UnreadySince != nil:
+		return e.recorded.UnreadySince
+	}
+	return &metav1.Time{Time: in.now.Truncate(time.Second)}
 }
 
 // where says in one line where an object is.

@@ -2,6 +2,7 @@ package sync
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -242,4 +243,99 @@ func TestReadyReplicas(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDeadShare: what a dead cluster reported last is true no more, here and in the object's own status.
+func TestDeadShare(t *testing.T) {
+	in := deploymentReading(map[string]int32{"gondor": 3, "rohan": 3})
+	in.now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	gone := held("gondor", 3, 3)
+	gone.ready, gone.down = false, true
+	gone.recorded = &federation.ClusterState{Name: "gondor", State: federation.StateWaiting, Message: "offline", ReadyReplicas: int32p(3)}
+	s := summarize(in, []evidence{gone, held("rohan", 3, 3)})
+	if s.decision.Where != "gondor 0/3 (Waiting), rohan 3/3" || s.decision.Clusters[0].Message != "offline" {
+		t.Errorf("got %s, %v", s.decision.Where, s.decision.Clusters[0])
+	}
+	if since := s.decision.Clusters[0].UnreadySince; since == nil || !since.Time.Equal(in.now) || s.decision.Clusters[1].UnreadySince != nil {
+		t.Errorf("unready since %v, and rohan since %v", since, s.decision.Clusters[1].UnreadySince)
+	}
+	if got := number(s.object, "readyReplicas"); got != 3 {
+		t.Errorf("the object has %d ready replicas, want those of rohan alone: %v", got, s.object)
+	}
+	gone.recorded = &s.decision.Clusters[0]
+	in.now = in.now.Add(time.Minute)
+	if again := summarize(in, []evidence{gone, held("rohan", 3, 3)}); !again.decision.Clusters[0].UnreadySince.Equal(gone.recorded.UnreadySince) {
+		t.Error("the time since which it is not ready moves on")
+	}
+}
+
+func TestReplaced(t *testing.T) {
+	rohan := func(ready int32, state string) []federation.ClusterState {
+		return []federation.ClusterState{{Name: "rohan", State: state, ReadyReplicas: &ready}}
+	}
+	stale := func(ready int64) *Copy { return held("gondor", 3, ready).seen.copy }
+	for name, test := range map[string]struct {
+		shares map[string]int32
+		states []federation.ClusterState
+		live   *Copy
+		silent bool
+		ok     bool
+	}{
+		"its replacements are ready":             {map[string]int32{"rohan": 6}, rohan(6, "Synced"), stale(3), false, true},
+		"enough of them are":                     {map[string]int32{"rohan": 6}, rohan(3, "Pending"), stale(3), false, true},
+		"too few":                                {map[string]int32{"rohan": 6}, rohan(2, "Synced"), stale(3), false, false},
+		"nothing is known of them":               {map[string]int32{"rohan": 6}, nil, stale(3), false, false},
+		"the cluster that has them fell silent":  {map[string]int32{"rohan": 6}, rohan(6, "Synced"), stale(3), true, false},
+		"nothing runs in the copy":               {map[string]int32{"rohan": 6}, rohan(0, "Synced"), stale(0), false, true},
+		"more runs here than is wanted":          {map[string]int32{"rohan": 2}, rohan(2, "Synced"), stale(3), false, true},
+		"it is to be nowhere":                    {nil, nil, stale(3), false, true},
+		"replacements are asked for, none ready": {map[string]int32{"rohan": 1}, rohan(0, "Synced"), stale(1), false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := deploymentReading(test.shares)
+			in.decision.Status.Clusters = test.states
+			if ok, why := replaced(in, test.live, func(string) bool { return !test.silent }); ok != test.ok || ok != (why == "") {
+				t.Errorf("got %v, %q", ok, why)
+			}
+		})
+	}
+	secret := deploymentReading(nil)
+	secret.kind = kind.Kind{GroupVersionKind: schema.GroupVersionKind{Version: "v1", Kind: "Secret"}}
+	secret.decision.Spec.Clusters = []federation.ClusterPlacement{{Name: "rohan"}}
+	for state, want := range map[string]bool{"Synced": true, "Pending": false} {
+		secret.decision.Status.Clusters = rohan(0, state)
+		if ok, _ := replaced(secret, nil, func(string) bool { return true }); ok != want {
+			t.Errorf("a Secret that is %s elsewhere: %v", state, ok)
+		}
+	}
+}
+
+// TestNothingGoesWithoutReplacement: whatever members report, a copy is let go only where as many replicas are ready in
+// clusters that answer.
+func TestNothingGoesWithoutReplacement(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		shares, ready, answer := map[string]int32{}, int64(0), map[string]bool{}
+		in := deploymentReading(nil)
+		for _, name := range []string{"rohan", "shire"} {
+			if rapid.Bool().Draw(t, name) {
+				shares[name] = rapid.Int32Range(0, 5).Draw(t, "share")
+			}
+			answer[name] = rapid.Bool().Draw(t, "answers")
+		}
+		in.decision.Spec = deploymentReading(shares).decision.Spec
+		wanted := int64(0)
+		for _, p := range in.decision.Spec.Clusters {
+			n := rapid.Int32Range(0, 5).Draw(t, "ready")
+			in.decision.Status.Clusters = append(in.decision.Status.Clusters, federation.ClusterState{Name: p.Name, State: "Synced", ReadyReplicas: &n})
+			wanted += int64(*p.Replicas)
+			if answer[p.Name] {
+				ready += int64(n)
+			}
+		}
+		live := held("gondor", 5, rapid.Int64Range(0, 5).Draw(t, "live")).seen.copy
+		ok, _ := replaced(in, live, func(name string) bool { return answer[name] })
+		if goes := min(number(live.Status, "readyReplicas"), wanted); ok != (ready >= goes) {
+			t.Fatalf("%d go, %d are ready elsewhere, %d wanted: %v", goes, ready, wanted, ok)
+		}
+	})
 }

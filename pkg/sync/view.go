@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,6 +46,8 @@ type reading struct {
 	object   *unstructured.Unstructured // nil: not there
 	decision *federation.PlacementDecision
 	wish     Wish
+	// now is when it was read.
+	now time.Time
 }
 
 // read gathers what is known of a key and decides on it for a cluster.
@@ -52,7 +55,7 @@ func (v *view) read(ctx context.Context, key Key, cluster string) (reading, erro
 	if !v.synced() {
 		return reading{}, nil
 	}
-	r := reading{complete: true}
+	r := reading{complete: true, now: time.Now()}
 	var err error
 	known := true
 	if r.kind, known = v.catalog.Lookup(key.GroupKind); !known && !v.catalog.Synced() {
@@ -118,6 +121,21 @@ func (v *view) anyCluster(ctx context.Context, name string) (*federation.Cluster
 
 func usable(c *federation.Cluster) bool {
 	return meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady)
+}
+
+// answers says of clusters whether they are ready now.
+func (v *view) answers(ctx context.Context) func(cluster string) bool {
+	return func(name string) bool {
+		c, err := v.cluster(ctx, name)
+		return err == nil && c != nil && usable(c) && !down(c)
+	}
+}
+
+// down says whether a cluster is taken for dead.
+func down(c *federation.Cluster) bool {
+	return slices.ContainsFunc(slices.Concat(c.Spec.Taints, c.Status.Taints), func(t corev1.Taint) bool {
+		return t.Key == federation.TaintDown && t.Effect == corev1.TaintEffectNoExecute
+	})
 }
 
 // clusters lists the members that have joined and are not leaving.
