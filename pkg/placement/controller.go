@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -55,6 +57,7 @@ type Controller struct {
 	policies   policies
 	scopes     Scopes
 	ledger     ledger
+	failovers  failovers
 	written    written
 	changes    inlet
 }
@@ -102,6 +105,8 @@ func (c *Controller) watch(runner controller.TypedController[Key]) error {
 		source.TypedFunc[Key](c.changes.open),
 		source.TypedKind(c.cache, &federation.Cluster{}, handler.TypedEventHandler[*federation.Cluster, Key](
 			handler.TypedFuncs[*federation.Cluster, Key]{CreateFunc: c.clusterAdded, UpdateFunc: c.clusterChanged, DeleteFunc: c.clusterGone})),
+		source.TypedKind(c.cache, &federation.Federation{}, handler.TypedEventHandler[*federation.Federation, Key](
+			handler.TypedFuncs[*federation.Federation, Key]{CreateFunc: c.federationAdded, UpdateFunc: c.federationChanged})),
 		source.TypedKind(c.cache, &federation.PropagationPolicy{}, handler.TypedEventHandler[*federation.PropagationPolicy, Key](
 			policyEvents(c, policy.OfNamespace))),
 		source.TypedKind(c.cache, &federation.ClusterPropagationPolicy{}, handler.TypedEventHandler[*federation.ClusterPropagationPolicy, Key](
@@ -154,12 +159,12 @@ func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.
 	} else if err != nil {
 		return reconcile.Result{}, "", err
 	}
-	answer, undo := c.ledger.decide(keyOf(k, obj), in)
+	answer, undo, hold := c.budgeted(ctx, k, obj, in)
 	decideSeconds.Observe(time.Since(started).Seconds())
 	want := answer.Decision
 	if current != nil && Same(&current.Spec, &want) {
 		decisionsTotal.WithLabelValues(resultUnchanged).Inc()
-		return wake(answer, started), resultUnchanged, nil
+		return sooner(wake(answer, started), hold), resultUnchanged, nil
 	}
 	if c.terminating(ctx, obj.GetNamespace()) {
 		undo()
@@ -175,10 +180,44 @@ func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.
 		return reconcile.Result{}, "", err
 	case done == resultDeferred: // the cache lags behind
 		return reconcile.Result{RequeueAfter: notYet}, done, nil
-	case done == resultChanged:
+	case done == resultChanged && !c.failovers.storming():
 		tell(c.events, obj, &current.Spec, &want, in.Policy == nil && want.Policy != nil && want.Policy.Kind != federation.PolicyAnnotations)
 	}
-	return wake(answer, started), done, nil
+	return sooner(wake(answer, started), hold), done, nil
+}
+
+// budgeted decides within the federation's budget. hold is when to ask again where that says no, zero for never.
+func (c *Controller) budgeted(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, in Input) (answer Answer, undo func(), hold time.Duration) {
+	key := keyOf(k, obj)
+	answer, undo = c.ledger.decide(key, in)
+	if alone := begins(in.Current, &answer.Decision, in.Clusters); len(alone) > 0 {
+		_, bounds := c.roster.last()
+		ok, first, wait := c.failovers.may(key, in.Now, func() int { return WorkloadsPerMinute(bounds, c.workloads(ctx)) })
+		if !ok {
+			undo()
+			in.Clusters, in.Scope = slices.Clone(in.Clusters), nil
+			for i := range in.Clusters {
+				if slices.Contains(alone, in.Clusters[i].Name) {
+					in.Clusters[i].Held = heldRate
+				}
+			}
+			answer, undo = c.ledger.decide(key, in)
+			hold = max(wait, notYet)
+			if first {
+				c.report(ctx, []note{{alone[0], corev1.EventTypeWarning, ReasonBudgetHeld, heldRate}})
+			}
+		}
+	}
+	c.report(ctx, c.failovers.see(key, &answer.Decision, in.Clusters, in.Now))
+	return answer, undo, hold
+}
+
+// sooner is the sooner of two times to look again.
+func sooner(r reconcile.Result, hold time.Duration) reconcile.Result {
+	if hold > 0 && (r.RequeueAfter == 0 || hold < r.RequeueAfter) {
+		r.RequeueAfter = hold
+	}
+	return r
 }
 
 // wake has an object looked at again when a timer of its decision has run out.

@@ -108,6 +108,7 @@ func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEve
 func (c *Controller) decisionGone(ctx context.Context, e event.TypedDeleteEvent[*federation.PlacementDecision], q queue) {
 	c.written.arrived(e.Object)
 	c.ledger.forget(objectOf(e.Object))
+	c.failovers.forget(objectOf(e.Object))
 	q.Add(objectOf(e.Object))
 	c.takeUpNeeded(ctx, e.Object, q)
 }
@@ -132,8 +133,42 @@ func (c *Controller) clusterChanged(ctx context.Context, e event.TypedUpdateEven
 		c.ledger.observed(after.Name, time.Now())
 	}
 	if !sameCluster(before, after) {
+		held, _ := c.roster.last()
 		c.roster.outdate()
 		c.takeUp(ctx, &before, &after, q)
+		if before.Down != after.Down || before.Confirmed != after.Confirmed {
+			c.takeUpHeld(ctx, held, q)
+		}
+	}
+}
+
+func (c *Controller) federationAdded(ctx context.Context, e event.TypedCreateEvent[*federation.Federation], q queue) {
+	held, _ := c.roster.last()
+	c.roster.outdate()
+	c.takeUpHeld(ctx, held, q)
+}
+
+func (c *Controller) federationChanged(ctx context.Context, e event.TypedUpdateEvent[*federation.Federation], q queue) {
+	if e.ObjectOld.Generation != e.ObjectNew.Generation {
+		held, _ := c.roster.last()
+		c.roster.outdate()
+		c.takeUpHeld(ctx, held, q)
+	}
+}
+
+// takeUpHeld takes up what is in clusters that the budget holds back no more, or does now; before are the clusters as they
+// were.
+func (c *Controller) takeUpHeld(ctx context.Context, before []Cluster, q queue) {
+	after, err := c.roster.clusters(ctx, c.cache)
+	if err != nil {
+		log.FromContext(ctx).Error(err, "taking up what the budget of failovers concerns")
+		return
+	}
+	for i := range after {
+		at, found := slices.BinarySearchFunc(before, after[i], byName)
+		if found && before[at].Held != after[i].Held && len(after[i].Taints) > 0 {
+			c.takeUp(ctx, &before[at], &after[i], q)
+		}
 	}
 }
 
@@ -183,7 +218,7 @@ func onlyRoom(before, after *Cluster) bool {
 
 func sameCluster(a, b Cluster) bool {
 	return a.Since.Equal(b.Since) && reflect.DeepEqual(a.Cluster, b.Cluster) && a.Ready == b.Ready && a.Deleted == b.Deleted &&
-		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) && a.Held == b.Held &&
+		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) && a.Held == b.Held && a.Confirmed == b.Confirmed &&
 		apiequality.Semantic.DeepEqual(a.Free, b.Free) && apiequality.Semantic.DeepEqual(a.Price, b.Price)
 }
 

@@ -79,6 +79,15 @@ type roster struct {
 	mu    sync.Mutex
 	fresh bool
 	list  []Cluster
+	// bounds are the federation's, as they were read with the list.
+	bounds federation.FailoverBounds
+}
+
+// last is what was read last, of whatever age.
+func (r *roster) last() ([]Cluster, federation.FailoverBounds) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.list, r.bounds
 }
 
 // clusters are shared: do not change them.
@@ -97,6 +106,15 @@ func (r *roster) clusters(ctx context.Context, from client.Reader) ([]Cluster, e
 		list = append(list, ClusterFacts(&all.Items[i]))
 	}
 	slices.SortFunc(list, byName)
+	var federations federation.FederationList // one, made by the control plane
+	if err := from.List(ctx, &federations, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("reading the federation's bounds of failover: %w", err)
+	}
+	r.bounds = federation.FailoverBounds{}
+	for i := range federations.Items {
+		r.bounds = federations.Items[i].Spec.Failover
+	}
+	Hold(r.bounds, list)
 	r.list, r.fresh = list, true
 	return list, nil
 }
@@ -124,9 +142,19 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 	if v := c.Status.Verdict; v != nil && v.State == federation.VerdictReady && v.Since.After(facts.Since) {
 		facts.Since = v.Since.Time
 	}
-	facts.Down = slices.ContainsFunc(facts.Taints, func(t corev1.Taint) bool {
-		return t.Key == federation.TaintDown && t.Effect == corev1.TaintEffectNoExecute
-	})
+	if i := slices.IndexFunc(facts.Taints, isDown); i >= 0 {
+		facts.Down, facts.Confirmed = true, confirmed(c)
+		if added := facts.Taints[i].TimeAdded; added != nil {
+			facts.DownSince = added.Time
+		}
+		if v := c.Status.Verdict; v != nil {
+			for _, e := range v.Evidence {
+				if e.Source == "API" && e.Says == federation.SaysDead {
+					facts.SilentSince = e.Since.Time
+				}
+			}
+		}
+	}
 	if len(c.Status.APIGroups) > 0 {
 		facts.APIs = make(map[string]bool, len(c.Status.APIGroups))
 		for _, gv := range c.Status.APIGroups {
@@ -134,6 +162,10 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 		}
 	}
 	return facts
+}
+
+func isDown(t corev1.Taint) bool {
+	return t.Key == federation.TaintDown && t.Effect == corev1.TaintEffectNoExecute
 }
 
 // taintsOf are a cluster's taints: those that people set, and those that follow from its verdict.

@@ -133,6 +133,10 @@ type Cluster struct {
 	// that is down.
 	Taints []corev1.Taint
 	Down   bool
+	// Confirmed says that others than the control plane see so, too. DownSince is when the taint was added, SilentSince when
+	// its API fell silent; zero for unknown.
+	Confirmed              bool
+	DownSince, SilentSince time.Time
 	// Held says, in a sentence, why nothing is to begin to move away from it for now; empty where it may.
 	Held string
 	// APIs are the group versions that it serves, nil for unknown.

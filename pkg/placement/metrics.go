@@ -23,6 +23,21 @@ var (
 		Help:    "Time to decide on one object from caches, without the write.",
 		Buckets: prometheus.ExponentialBuckets(10e-6, 4, 9),
 	})
+	failoverSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "kubefed_failover_duration_seconds",
+		Help:    "Time until the replicas of a workload that died with a cluster were ready elsewhere, from the cluster's verdict Down, and from when its API fell silent.",
+		Buckets: prometheus.ExponentialBuckets(5, 2, 10),
+	}, []string{"since"})
+	movedWorkloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "kubefed_failover_workloads_total",
+		Help: "Workloads whose replicas have left a cluster, by reason: Down, Drained or Tainted.",
+	}, []string{"reason"})
+	waitingWorkloads = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "kubefed_failover_waiting_workloads",
+		Help: "Workloads that wait for the federation's budget to leave a cluster that is down.",
+	})
 )
 
-func init() { metrics.Registry.MustRegister(decisionsTotal, decideSeconds) }
+func init() {
+	metrics.Registry.MustRegister(decisionsTotal, decideSeconds, failoverSeconds, movedWorkloads, waitingWorkloads)
+}

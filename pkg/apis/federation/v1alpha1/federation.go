@@ -33,7 +33,8 @@ type FederationSpec struct {
 
 // FailoverBounds is the blast radius of automatic moves.
 type FailoverBounds struct {
-	// Paused stops all moves because of verdicts and drains, until it is taken away. DNS goes on.
+	// Paused stops moves because of verdicts and drains from beginning, until it is taken away. What has begun is finished,
+	// and DNS goes on.
 	// +optional
 	Paused bool `json:"paused,omitempty"`
 	// MaxClusters is how many clusters at a time may lose replicas because of a verdict on reachability alone: a number, or a share
