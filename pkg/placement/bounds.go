@@ -85,30 +85,46 @@ func fullClusters(q *question, candidates []candidate) []federation.FullCluster 
 	for i := range candidates {
 		c := &candidates[i]
 		before := fullBefore(q.Current, c.Name)
-		expired := before != nil && !before.Since.Add(q.stableFor()).After(q.Now)
+		if before != nil && before.Tries > 0 && q.unhealthyAfter() == 0 {
+			before = nil // the policy does not ask for it any more
+		}
+		expired := before != nil && !q.triedAgain(before).After(q.Now)
 		stuck := c.copy != nil && !c.copy.Leaving && c.copy.Unschedulable > 0 && c.share > 0
+		sick := q.unhealthy(c, candidates)
 		ready := int64(0)
 		if c.copy != nil {
 			ready = min(int64(ptr.Deref(c.copy.Ready, 0)), c.share)
 		}
 		var entry *federation.FullCluster
 		switch {
+		case sick && (before == nil || expired || before.Tries == 0):
+			entry = next(c.Name)
+			entry.Replicas, entry.Tries = int32(ready), 1
+			if before != nil {
+				entry.Tries = before.Tries + 1
+			}
+			c.cause = federation.DisplacedUnhealthy
 		case stuck && (before == nil || expired):
 			entry = next(c.Name)
 			entry.Replicas = int32(max(c.share-int64(c.copy.Unschedulable), ready))
+		case before != nil && before.Tries > 0 && expired: // it is being tried again
+			if ready < c.share || c.share <= int64(before.Replicas) {
+				*next(c.Name) = *before
+			}
+			continue
 		case before == nil || expired:
 			continue
 		default:
 			entry = next(c.Name)
 			*entry = *before
-			if stuck && c.share > int64(before.Replicas) {
+			if stuck && c.share > int64(before.Replicas) && before.Tries == 0 {
 				// What is known now counts. A share that was cut down to what fitted says nothing: the report may be older.
 				entry.Replicas = int32(max(c.share-int64(c.copy.Unschedulable), ready))
 			}
 			entry.Replicas = max(entry.Replicas, int32(ready))
 		}
 		c.full = int64(entry.Replicas)
-		q.waitsFor(entry.Since.Add(q.stableFor()), c.Name, "is tried again (stableFor)")
+		q.waitsFor(q.triedAgain(entry), c.Name, "is tried again (stableFor)")
 	}
 	return append(full, q.fullOutside(candidates)...)
 }
@@ -120,13 +136,48 @@ func (q *question) fullOutside(candidates []candidate) (full []federation.FullCl
 	}
 	for _, f := range q.Current.Full {
 		_, isCandidate := slices.BinarySearchFunc(candidates, f.Name, func(c candidate, name string) int { return strings.Compare(c.Name, name) })
-		until := f.Since.Add(q.stableFor())
+		until := q.triedAgain(&f)
 		if !isCandidate && until.After(q.Now) && q.inFederation(f.Name) {
 			full = append(full, f)
 			q.waitsFor(until, f.Name, "is tried again (stableFor)")
 		}
 	}
 	return full
+}
+
+// triedAgain is when a full cluster is tried again: after stableFor, and twice as long for each time in a row that replicas
+// did not become ready there.
+func (q *question) triedAgain(f *federation.FullCluster) time.Time {
+	const most = 8
+	return f.Since.Add(q.stableFor() << min(max(f.Tries-1, 0), most))
+}
+
+// unhealthyAfter is the policy's, 0 where replicas stay that do not become ready.
+func (q *question) unhealthyAfter() time.Duration {
+	if m := q.rule.Moves; m != nil && m.UnhealthyAfter != nil {
+		return m.UnhealthyAfter.Duration
+	}
+	return 0
+}
+
+// unhealthy says whether replicas have not become ready in a cluster for so long that they move, as others are ready
+// elsewhere.
+func (q *question) unhealthy(c *candidate, candidates []candidate) bool {
+	after := q.unhealthyAfter()
+	if after == 0 || c.copy == nil || c.copy.UnreadySince.IsZero() || c.copy.Leaving || c.leaves || c.silent() || q.Object.Completions != nil ||
+		int64(ptr.Deref(c.copy.Ready, 0)) >= c.share {
+		return false
+	}
+	if !slices.ContainsFunc(candidates, func(o candidate) bool {
+		return o.Name != c.Name && o.copy != nil && !o.silent() && ptr.Deref(o.copy.Ready, 0) > 0
+	}) {
+		return false
+	}
+	if until := c.copy.UnreadySince.Add(after); until.After(q.Now) {
+		q.waitsFor(until, c.Name, "replicas that are not ready by then move away (unhealthyAfter)")
+		return false
+	}
+	return true
 }
 
 func fullBefore(d *Decision, cluster string) *federation.FullCluster {

@@ -2,6 +2,7 @@ package placement
 
 import (
 	"slices"
+	"time"
 
 	"k8s.io/utils/ptr"
 
@@ -13,8 +14,12 @@ func CopiesOf(d *federation.PlacementDecision) []Copy {
 	copies := make([]Copy, 0, len(d.Status.Clusters))
 	for i := range d.Status.Clusters {
 		s := &d.Status.Clusters[i]
+		since := time.Time{}
+		if s.UnreadySince != nil {
+			since = s.UnreadySince.Time
+		}
 		copies = append(copies, Copy{
-			Cluster: s.Name, Synced: s.State == federation.StateSynced, Ready: s.ReadyReplicas,
+			UnreadySince: since, Cluster: s.Name, Synced: s.State == federation.StateSynced, Ready: s.ReadyReplicas,
 			Unschedulable: ptr.Deref(s.UnschedulableReplicas, 0),
 			Finished:      s.Finished, Leaving: s.State == federation.StateDeleting,
 		})
@@ -42,6 +47,13 @@ func awaited(before, after *federation.PlacementDecision) bool {
 			return false
 		}
 		return d.Moving || slices.ContainsFunc(d.Ordinals, func(o federation.OrdinalStart) bool { return o.Name == was.Name })
+	})
+}
+
+// ages says whether a share has begun or ceased to be short of ready replicas.
+func ages(before, after *federation.PlacementDecision) bool {
+	return slices.ContainsFunc(after.Status.Clusters, func(now federation.ClusterState) bool {
+		return !now.UnreadySince.Equal(stateIn(before, now.Name).UnreadySince)
 	})
 }
 

@@ -97,12 +97,25 @@ func (c *Controller) decisionChanged(ctx context.Context, e event.TypedUpdateEve
 	c.written.arrived(e.ObjectNew)
 	c.ledger.seen(objectOf(e.ObjectNew), e.ObjectNew, time.Now())
 	respecified := e.ObjectOld.Generation != e.ObjectNew.Generation
-	if respecified || awaited(e.ObjectOld, e.ObjectNew) {
+	if respecified || awaited(e.ObjectOld, e.ObjectNew) || ages(e.ObjectOld, e.ObjectNew) && c.movesUnhealthy(ctx, e.ObjectNew) {
 		q.Add(objectOf(e.ObjectNew))
 	}
 	if respecified || left(e.ObjectOld.Status.Clusters, e.ObjectNew.Status.Clusters) {
 		c.takeUpNeeded(ctx, e.ObjectNew, q)
 	}
+}
+
+// movesUnhealthy says whether the policy in force moves replicas that do not become ready.
+func (c *Controller) movesUnhealthy(ctx context.Context, d *federation.PlacementDecision) bool {
+	if d.Spec.Policy == nil {
+		return false
+	}
+	all, err := c.policies.get(ctx, c.cache)
+	if err != nil {
+		return true
+	}
+	p := all.named(d.Spec.Object.Namespace, d.Spec.Policy)
+	return p != nil && p.Rule.Moves != nil && p.Rule.Moves.UnhealthyAfter != nil
 }
 
 func (c *Controller) decisionGone(ctx context.Context, e event.TypedDeleteEvent[*federation.PlacementDecision], q queue) {

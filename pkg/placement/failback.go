@@ -30,6 +30,8 @@ func lend(q *question, candidates []candidate) {
 			c.lent = 0 // the policy does not want it there
 		case c.leaves:
 			c.lent = max(c.lent, c.share)
+		case c.cause == federation.DisplacedUnhealthy:
+			c.lent = max(c.lent, c.share)
 		case c.lent == 0 || !c.usable():
 		case !q.well(c) && before.Reason != federation.DisplacedDrained: // who ended the drain says that it is well
 			q.waitsFor(c.Since.Add(q.stableFor()), c.Name, "gets its replicas back (stableFor)")

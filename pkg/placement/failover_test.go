@@ -42,6 +42,12 @@ func TestFailover(t *testing.T) {
 	duplicated := federation.Propagation{ReplicaDivision: &federation.ReplicaDivision{Mode: federation.DivisionDuplicated}}
 	forever := federation.Propagation{Tolerations: []corev1.Toleration{{Key: down, Operator: corev1.TolerationOpExists}}}
 	atOnce := federation.Propagation{Tolerations: []corev1.Toleration{{Key: down, Operator: corev1.TolerationOpExists, TolerationSeconds: ptr.To[int64](0)}}}
+	unhealthy := federation.Propagation{Moves: &federation.Moves{UnhealthyAfter: &metav1.Duration{Duration: time.Minute}}}
+	sick := func(cluster int, ready int32, since int) func(in *Input) {
+		return func(in *Input) {
+			in.Copies[cluster].Ready, in.Copies[cluster].UnreadySince = &ready, noon.Add(time.Duration(since)*time.Second)
+		}
+	}
 	type step struct {
 		second int
 		change func(in *Input)
@@ -167,6 +173,33 @@ func TestFailover(t *testing.T) {
 			Input{Object: job(2, 4), Clusters: ready("a", "b", "c"), Current: decided(job(2, 4), "a:1/2", "b:1/2")},
 			[]step{{30, func(in *Input) { dies(0)(in); in.Copies[0].Finished = true }, []string{"a:1/2", "b:1/2"}, 60},
 				{60, func(in *Input) { in.Copies[0].Finished = true }, []string{"a:1/2", "b:1/2"}, 0}},
+		},
+		"replicas that do not become ready move, and are tried again after twice as long each time": {
+			Input{Object: web(4), Policy: by(unhealthy), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{
+				{0, sick(0, 0, 0), []string{"a:2", "b:2"}, 60},
+				{60, sick(0, 0, 0), []string{"a:1", "b:4"}, 360}, // what is not ready costs nothing
+				{61, sick(0, 0, 0), []string{"a:0", "b:4"}, 360},
+				{360, nil, []string{"a:1", "b:4"}, 0},
+				{361, sick(0, 0, 360), []string{"a:1", "b:4"}, 420},
+				{420, sick(0, 0, 360), []string{"a:0", "b:4"}, 1020},
+				{1020, nil, []string{"a:1", "b:4"}, 0},
+				{1021, nil, []string{"a:2", "b:3"}, 0},
+				{1022, nil, []string{"a:2", "b:2"}, 0},
+			},
+		},
+		"some are ready: those stay": {
+			Input{Object: web(4), Policy: by(unhealthy), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{
+				{60, sick(0, 1, 0), []string{"a:1", "b:3"}, 360},
+				{61, sick(0, 1, 0), []string{"a:1", "b:3"}, 360},
+			},
+		},
+		"ready nowhere: the workload is sick, not the cluster": {
+			Input{Object: web(4), Policy: by(unhealthy), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")},
+			[]step{{90, func(in *Input) { sick(0, 0, 0)(in); sick(1, 0, 0)(in) }, []string{"a:2", "b:2"}, 0}},
+		},
+		"nobody asked for that": {
+			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")},
+			[]step{{3600, sick(0, 0, 0), []string{"a:2", "b:2"}, 0}},
 		},
 		"held back by a budget": {
 			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{

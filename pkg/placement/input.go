@@ -158,6 +158,8 @@ type Copy struct {
 	Ready *int32
 	// Unschedulable replicas have been so for a while.
 	Unschedulable int32
+	// UnreadySince is since when fewer replicas are ready than its share; zero while all are, or unknown.
+	UnreadySince time.Time
 	// Finished is a Job's share that is complete or has failed.
 	Finished bool
 	// Leaving copies are to be removed, and are still there.
