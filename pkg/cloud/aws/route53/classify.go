@@ -52,7 +52,7 @@ var kinds = map[string]dns.ErrorKind{
 
 // advice for those who run the federation, by kind.
 var advice = map[dns.ErrorKind]string{
-	dns.Denied:    "; check the credentials and their policy, see docs/dns.md",
+	dns.Denied:    "; check the credentials and their policy, see docs/dns-clouds.md",
 	dns.Throttled: "; lower requestsPerSecond if this lasts",
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // advice for those who run the federation, by kind.
-var advice = map[dns.ErrorKind]string{dns.Denied: "; check the credentials and their roles, see docs/dns.md"}
+var advice = map[dns.ErrorKind]string{dns.Denied: "; check the credentials and their roles, see docs/dns-clouds.md"}
 
 // classify says what an error means. What an error of the API says holds no secret; what is around it, such as URLs, is left out.
 func (z *zone) classify(err error) error {
