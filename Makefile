@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo drill e2e-dns bench bench-dns images cross lint generate verify clean
+.PHONY: help build test race e2e demo drill e2e-dns e2e-clouds bench bench-dns images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -44,6 +44,12 @@ e2e-dns: ## The DNS providers with BIND, Knot, PowerDNS, NSD and unbound, instal
 	[ -z "$$missing" ] || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(DNS_TOOLS) >/dev/null; } || \
 	  { echo "missing:$$missing. Install $(DNS_TOOLS), as packages of Debian or Ubuntu, then try again"; exit 1; }
 	$(GO) test -count=1 -timeout 10m ./e2e/dns
+
+MOTO = moto[server,route53]==5.2.5
+e2e-clouds: ## The clients of clouds with moto's server, installed from PyPI into bin/
+	@[ -x bin/moto/bin/moto_server ] || { python3 -m venv bin/moto && bin/moto/bin/pip install -q --disable-pip-version-check '$(MOTO)'; } || \
+	  { rm -rf bin/moto; echo "install Python 3.10 or newer with its venv module (python3-venv on Debian), then try again"; exit 1; }
+	MOTO_SERVER=$(CURDIR)/bin/moto/bin/moto_server $(GO) test -vet=off -count=1 -timeout 5m -run Moto ./pkg/cloud/...
 
 demo: build ## The story of the README, on local clusters, with real output
 	$(GO) run ./e2e/demo

@@ -92,7 +92,7 @@ func (w *dnsWorld) readZones(ctx context.Context, reader client.Reader) error {
 	}
 	w.zones = zones
 	for _, z := range zones {
-		w.Zones = append(w.Zones, explain.Zone{Name: z.Name, Routing: routes(z.Provider)})
+		w.Zones = append(w.Zones, explain.Zone{Name: z.Name, Limits: limits(z.Provider)})
 	}
 	if len(w.Zones) == 0 {
 		w.Zones = []explain.Zone{{Name: dns.Absolute(w.found.DNSZone)}}
@@ -124,9 +124,15 @@ func readZones(ctx context.Context, reader client.Reader, found Federation) ([]f
 	return zones, nil
 }
 
-// routes says whether a provider chooses among sets.
-func routes(provider string) bool {
-	return slices.Contains([]string{config.Embedded, config.Route53, config.CloudDNS}, provider)
+// limits say by which policies a provider chooses among sets.
+func limits(provider string) dns.Limits {
+	switch provider {
+	case config.Embedded:
+		return dns.Limits{Routing: true}
+	case config.Route53:
+		return dns.Limits{Routing: true, OnlyWeighted: true, Spread: true}
+	}
+	return dns.Limits{}
 }
 
 // kinds that have names, by what users call them.

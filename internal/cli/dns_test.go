@@ -111,7 +111,7 @@ func served(t *testing.T, drop string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); s.Wait() })
-	w := explain.World{Federation: "fellowship", Zones: []explain.Zone{{Name: "example.com.", Routing: true}}, Endpoints: []federation.GlobalEndpoints{webEndpoints()},
+	w := explain.World{Federation: "fellowship", Zones: []explain.Zone{{Name: "example.com.", Limits: dns.Limits{Routing: true}}}, Endpoints: []federation.GlobalEndpoints{webEndpoints()},
 		Clusters: []federation.Cluster{
 			{ObjectMeta: metav1.ObjectMeta{Name: "gondor"}, Status: federation.ClusterStatus{Provider: "aws", Region: "us-east-1", Zones: []string{"us-east-1a"}}},
 			{ObjectMeta: metav1.ObjectMeta{Name: "shire"}, Status: federation.ClusterStatus{Provider: "on-premises", Region: "shire"}},

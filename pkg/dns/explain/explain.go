@@ -31,8 +31,8 @@ type World struct {
 type Zone struct {
 	// Name is absolute, in lower case.
 	Name string
-	// Routing: its provider chooses among sets, see dns.Limits.
-	Routing bool
+	// Limits are its provider's, of which those matter here that say by which policies it chooses among sets.
+	Limits dns.Limits
 }
 
 // Object is what is published for one Service, Ingress or Gateway.
@@ -132,7 +132,7 @@ func (w World) answers(s dns.Subject) []dns.Answer {
 			part.Names = dns.Names{}
 		}
 		if part.Names != (dns.Names{}) || len(part.Hosts) > 0 {
-			answers = append(answers, dns.Records(part, dns.Limits{Routing: z.Routing}))
+			answers = append(answers, dns.Records(part, z.Limits))
 		}
 	}
 	if len(answers) == 0 {

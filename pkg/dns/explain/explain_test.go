@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/dns"
 )
 
 func cluster(name, provider, region string, zones ...string) federation.Cluster {
@@ -49,7 +50,7 @@ func web(change func(*federation.GlobalEndpoints)) federation.GlobalEndpoints {
 
 func world(endpoints ...federation.GlobalEndpoints) World {
 	return World{
-		Federation: "fellowship", Zones: []Zone{{Name: "example.com.", Routing: true}, {Name: "shop.example."}},
+		Federation: "fellowship", Zones: []Zone{{Name: "example.com.", Limits: dns.Limits{Routing: true}}, {Name: "shop.example."}},
 		Clusters: []federation.Cluster{
 			cluster("gondor", "aws", "us-east-1", "us-east-1a", "us-east-1b"), cluster("rohan", "gcp", "europe-west1", "europe-west1-b"), cluster("shire", "on-premises", ""),
 		},
