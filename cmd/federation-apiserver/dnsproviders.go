@@ -11,7 +11,6 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
-	"kubefed.dev/kubefed/pkg/cloud/aws/route53"
 	"kubefed.dev/kubefed/pkg/dns"
 	"kubefed.dev/kubefed/pkg/dns/config"
 	"kubefed.dev/kubefed/pkg/dns/coredns"
@@ -21,23 +20,11 @@ import (
 // providers are those that a DNS configuration can name, beside the embedded one, for the federation of that name.
 func providers(federation string) config.Constructors {
 	return config.Constructors{
-		config.RFC2136: newRFC2136,
-		config.CoreDNS: newCoreDNS,
-		config.Route53: func(ctx context.Context, zone config.Zone) (dns.Provider, error) {
-			return newRoute53(ctx, federation, zone)
-		},
+		config.RFC2136:  newRFC2136,
+		config.CoreDNS:  newCoreDNS,
+		config.Route53:  newRoute53(federation),
+		config.CloudDNS: newCloudDNS,
 	}
-}
-
-// newRoute53 makes the provider of a hosted zone of AWS.
-func newRoute53(ctx context.Context, federation string, zone config.Zone) (dns.Provider, error) {
-	o := zone.Route53
-	client, err := route53.NewClient(ctx, route53.Account{Region: o.Region, Endpoint: o.Endpoint, CredentialsFile: o.CredentialsFile,
-		Profile: o.Profile, RoleARN: o.RoleARN, RequestsPerSecond: o.RequestsPerSecond})
-	if err != nil {
-		return nil, err
-	}
-	return route53.New(client, route53.Options{Federation: federation, Zones: map[string]string{zone.Name: o.ZoneID}}), nil
 }
 
 // newRFC2136 makes the provider of a zone that is changed by dynamic update.
