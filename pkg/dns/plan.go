@@ -406,10 +406,15 @@ func (p *Plan) remove(in PlanInput, sites map[string]*site, claimed map[string]b
 	p.Changes = append(p.Changes, unsure...)
 }
 
+// removes: the name goes. A sparse change that takes a dead endpoint out of a name leaves the ownership record.
+func (c Change) removes() bool {
+	return len(c.After) == 0 && slices.ContainsFunc(c.Before, func(s RecordSet) bool { return s.Name == OwnerName(c.Name) })
+}
+
 // changeOrder puts additions first, and of these the widest names, so that what a narrower name points to is there; of
 // removals the narrowest.
 func changeOrder(a, b Change) int {
-	removesA, removesB := len(a.After) == 0, len(b.After) == 0
+	removesA, removesB := a.removes(), b.removes()
 	if removesA != removesB {
 		if removesA {
 			return 1

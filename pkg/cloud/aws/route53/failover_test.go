@@ -3,6 +3,7 @@ package route53
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"kubefed.dev/kubefed/pkg/cloud/aws/route53/route53test"
@@ -50,6 +51,9 @@ func TestLosingACluster(t *testing.T) {
 			settle := func(lost bool) (changes, calls int) {
 				claims, known := services(test.n, test.policy, lost)
 				plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
+				if lost && len(plan.Changes) > 0 && strings.Contains(plan.Changes[0].Name, "region") {
+					t.Errorf("%s goes first, want a wide name", plan.Changes[0].Name)
+				}
 				before := server.Calls("ChangeResourceRecordSets")
 				r, err := p.Apply(t.Context(), testZone, dns.Fence{Holder: "test", Epoch: 1}, plan.Changes)
 				if err != nil || len(r.Failed) > 0 {
