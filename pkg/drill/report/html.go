@@ -100,7 +100,7 @@ func draw(d *federation.FailoverDrill) *drawing {
 	span := max(to.Sub(from), time.Second)
 	x := func(at time.Time) float64 {
 		share := float64(at.Sub(from)) / float64(span)
-		return math.Round(10*(drawingLeft+min(max(share, 0), 1)*(drawingWidth-drawingLeft-drawingRight))) / 10
+		return tenths(drawingLeft + min(max(share, 0), 1)*(drawingWidth-drawingLeft-drawingRight))
 	}
 	g := &drawing{Width: drawingWidth}
 	rows := g.label(events, zero, x)
@@ -110,7 +110,7 @@ func draw(d *federation.FailoverDrill) *drawing {
 		s := &d.Status.Services[i]
 		l := lane{Y: y, TextY: y + 15, X: x(from), Width: x(to) - x(from), Name: s.Namespace + "/" + s.Name}
 		for _, o := range s.Outages {
-			l.Outages = append(l.Outages, band{X: x(o.From.Time), Width: max(x(o.To.Time)-x(o.From.Time), 3),
+			l.Outages = append(l.Outages, band{X: x(o.From.Time), Width: max(tenths(x(o.To.Time)-x(o.From.Time)), 3),
 				Title: fmt.Sprintf("%d failed requests from %s to %s", o.Failed, Offset(o.From.Time, zero), Offset(o.To.Time, zero))})
 		}
 		g.Lanes, y = append(g.Lanes, l), y+laneHeight
@@ -122,8 +122,8 @@ func draw(d *federation.FailoverDrill) *drawing {
 		if t.Restoring != nil {
 			end = t.Restoring.Time
 		}
-		g.Bands = append(g.Bands, band{X: x(t.Injected.Time), Width: x(end) - x(t.Injected.Time), Class: "failure", Title: "the failure"})
-		g.Bands = append(g.Bands, band{X: x(end), Width: x(to) - x(end), Class: "restore", Title: "taken back"})
+		g.Bands = append(g.Bands, band{X: x(t.Injected.Time), Width: tenths(x(end) - x(t.Injected.Time)), Class: "failure", Title: "the failure"})
+		g.Bands = append(g.Bands, band{X: x(end), Width: tenths(x(to) - x(end)), Class: "restore", Title: "taken back"})
 	}
 	g.scale(from, to, zero, x)
 	return g
@@ -170,3 +170,5 @@ func (g *drawing) scale(from, to, zero time.Time, x func(time.Time) float64) {
 		g.Ticks = append(g.Ticks, tick{X: x(at), Label: fmt.Sprintf("%ds", int(at.Sub(zero).Seconds()))})
 	}
 }
+
+func tenths(x float64) float64 { return math.Round(10*x) / 10 }

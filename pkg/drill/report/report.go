@@ -163,10 +163,13 @@ func facts(d *federation.FailoverDrill) []string {
 	return list
 }
 
+// firstVerdict is when a failed cluster was believed to be down or, where none was, unreachable.
 func firstVerdict(d *federation.FailoverDrill) *time.Time {
-	for i := range d.Status.Timeline {
-		if e := &d.Status.Timeline[i]; e.Event == federation.DrillEventVerdict && (e.Message == federation.VerdictDown || e.Message == federation.VerdictUnreachable) {
-			return &e.Time.Time
+	for _, state := range []string{federation.VerdictDown, federation.VerdictUnreachable} {
+		for i := range d.Status.Timeline {
+			if e := &d.Status.Timeline[i]; e.Event == federation.DrillEventVerdict && e.Message == state {
+				return &e.Time.Time
+			}
 		}
 	}
 	return nil
