@@ -13,7 +13,7 @@ PACKAGES = $(shell $(GO) list ./... | grep -v /e2e)
 # The packages that do not link k8s.io/kubernetes: small enough for the race detector and for staticcheck.
 OWN = $(shell $(GO) list ./... | grep -vE '/e2e|/cmd/(local-cluster|federation-apiserver)|/internal/localcluster|/pkg/apiserver')
 
-.PHONY: help build test race e2e demo drill e2e-dns e2e-clouds bench bench-dns images cross lint generate verify clean
+.PHONY: help build test race e2e demo drill e2e-dns e2e-clouds bench bench-dns simulate images cross lint generate verify clean
 help: ## Show what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
@@ -56,6 +56,10 @@ demo: build ## The story of the README, on local clusters, with real output
 
 drill: build ## Kill a cluster of a playground under load, and measure what users notice; see docs/drills.md
 	$(GO) run ./e2e/drill
+
+HOURS ?= 2000
+simulate: ## Random faults against what decides, for HOURS (2000) of virtual time each of ten kinds of schedules
+	$(GO) test -count=1 -timeout 4h ./internal/simulation -args -hours=$(HOURS) -seed=$(or $(SEED),1)
 
 bench: build ## The federation against the same writes done directly; see docs/performance.md
 	$(GO) run ./e2e/bench

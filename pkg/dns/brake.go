@@ -28,7 +28,9 @@ func (s Suspicion) String() string {
 // doubt, so that clusters which vanish one after the other do not get past it.
 func Brake(subjects []Subject) ([]Subject, *Suspicion) {
 	var s Suspicion
-	inDoubt := func(e Endpoint) bool { return e.State == Unhealthy && e.Doubtful && len(e.Addresses) > 0 }
+	inDoubt := func(e Endpoint) bool {
+		return e.Doubtful && (e.State == Unhealthy || e.State == Unknown) && len(e.Addresses) > 0
+	}
 	for _, subject := range subjects {
 		for _, e := range subject.Endpoints {
 			switch {

@@ -38,7 +38,7 @@ type Endpoint struct {
 	// Order is the rank of the cluster's group for policy Ordered; the lowest with a usable endpoint answers.
 	Order int
 	State State
-	// Doubtful: Unhealthy on the evidence of reachability alone, from one vantage point; no watch confirmed it.
+	// Doubtful: Unhealthy, or about to be, on the evidence of reachability alone, from one vantage point; no watch confirmed it.
 	Doubtful bool
 }
 

@@ -19,6 +19,10 @@ const (
 	maxHold  = 10 * time.Minute
 	// unknownHold is how long contradictory evidence leaves things as they are.
 	unknownHold = 5 * time.Minute
+	// doubtHold is how long an address that nobody but the control plane misses stays as it was: longer than between the
+	// failures of two addresses that have one cause, so that when the control plane's own network fails all are missed together,
+	// which dns.Brake sees.
+	doubtHold = 3 * time.Second
 )
 
 // Reasons of a state.
@@ -34,6 +38,7 @@ const (
 	ReasonUnresolved  = "Unresolved"  // Unknown: its host names resolve to no address
 	ReasonPending     = "Pending"     // Unknown: not asked yet
 	ReasonUnreachable = "Unreachable" // Unknown: the member can't be read, and nobody asks the address
+	ReasonDoubt       = "Doubt"       // Unknown: it does not answer, for a moment, and nobody but the control plane asks
 	ReasonHoldDown    = "HoldDown"    // Unknown: it answers again, and is back once it has done so for a while
 	ReasonDraining    = "Draining"    // Draining: its cluster is being emptied
 )
@@ -76,6 +81,8 @@ type Track struct {
 	// Hold is the hold-down in force, Returned the end of the last one.
 	Hold     time.Duration
 	Returned time.Time
+	// Doubted is since when nobody but the control plane misses it.
+	Doubted time.Time
 	// Puzzled is since when vantage points contradict one another about a member that can't be read.
 	Puzzled time.Time
 }
@@ -99,6 +106,9 @@ func Judge(t Track, e Evidence, now time.Time) (next Track, wake time.Time) {
 	}
 	if next, o = puzzle(next, e, o, now); o.reason == ReasonSplit && o.state == dns.Unknown {
 		wake = next.Puzzled.Add(unknownHold)
+	}
+	if next, o = doubt(next, o, now); o.reason == ReasonDoubt {
+		wake = next.doubtedUntil()
 	}
 	switch o.state {
 	case dns.Unhealthy:
@@ -124,6 +134,29 @@ func Judge(t Track, e Evidence, now time.Time) (next Track, wake time.Time) {
 		next.Better = time.Time{}
 	}
 	return next.say(drained(o, e), now), wake
+}
+
+// doubt leaves things as they are for a moment where the control plane alone misses an address.
+func doubt(t Track, o opinion, now time.Time) (Track, opinion) {
+	if o.state != dns.Unhealthy || !o.doubtful {
+		t.Doubted = time.Time{}
+		return t, o
+	}
+	if t.Doubted.IsZero() {
+		t.Doubted = now
+	}
+	if t.State != dns.Unhealthy && now.Before(t.doubtedUntil()) {
+		return t, opinion{state: dns.Unknown, doubtful: true, reason: ReasonDoubt, message: o.message}
+	}
+	return t, o
+}
+
+// doubtedUntil is later for one that has just come back: there a single failure counts, which comes before those of others.
+func (t Track) doubtedUntil() time.Time {
+	if t.Out {
+		return t.Doubted.Add(2 * doubtHold)
+	}
+	return t.Doubted.Add(doubtHold)
 }
 
 func drained(o opinion, e Evidence) opinion {

@@ -123,7 +123,7 @@ func paceCopies(q *question, candidates []candidate) {
 		case q.holds(c):
 			proven = true
 		default:
-			missing = missing || !c.silent()
+			missing = missing || c.unproven || !c.silent()
 		}
 	}
 	if !leavers || proven && !missing {

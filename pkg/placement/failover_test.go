@@ -64,7 +64,8 @@ func TestFailover(t *testing.T) {
 				{30, nil, []string{"a:2", "b:3", "c:3"}, 0},
 				{31, func(in *Input) { in.Copies[1].Ready = ptr.To[int32](2) }, []string{"a:1", "b:3", "c:3"}, 0}, // one replacement is not ready
 				{32, nil, []string{"b:3", "c:3", "Tainted=[a]"}, 0},
-				{60, returns(0), []string{"b:3", "c:3"}, 360},
+				{60, returns(0), []string{"b:3", "c:3"}, 70},
+				{70, nil, []string{"b:3", "c:3"}, 360},
 				{360, nil, []string{"a:2", "b:3", "c:3"}, 0},
 				{361, nil, []string{"a:2", "b:2", "c:2"}, 0},
 			},
@@ -73,7 +74,8 @@ func TestFailover(t *testing.T) {
 			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{
 				{0, dies(0), []string{"a:2", "b:2"}, 30},
 				{30, nil, []string{"a:2", "b:4"}, 0},
-				{31, func(in *Input) { returns(0)(in); in.Copies[1].Ready = ptr.To[int32](2) }, []string{"a:2", "b:2"}, 331},
+				{31, func(in *Input) { returns(0)(in); in.Copies[1].Ready = ptr.To[int32](2) }, []string{"a:2", "b:4"}, 41}, // a's report may be from before
+				{41, func(in *Input) { in.Copies[1].Ready = ptr.To[int32](2) }, []string{"a:2", "b:2"}, 331},
 				{331, nil, []string{"a:2", "b:2"}, 0},
 			},
 		},

@@ -27,7 +27,7 @@ func pace(q *question, candidates []candidate) {
 	for i := range candidates {
 		c := &candidates[i]
 		c.gets, had = c.share, had+c.share
-		if c.leaves && c.silent() {
+		if c.leaves && (!c.Ready || c.Down) {
 			lost += max(c.share-c.target, 0)
 		}
 	}

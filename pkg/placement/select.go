@@ -30,9 +30,11 @@ type candidate struct {
 	leaves, closed bool
 	// cause is why it leaves, where that passes (federation.Displaced constants). lent are the replicas that it gave away for
 	// such a cause, recalls says that it gets them back now.
-	cause   string
-	lent    int64
-	recalls bool
+	cause string
+	// unproven: it has been back for so short a time that what is known of its copies may be older than its silence.
+	unproven bool
+	lent     int64
+	recalls  bool
 	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
 	rank uint64
 
@@ -92,6 +94,10 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 		candidates = append(candidates, candidate{Cluster: c, at: int32(i), has: has, why: why, leaves: at.leaves, cause: at.cause,
 			rank: rank(seed, c.Name), fits: -1, full: -1})
 		next := &candidates[len(candidates)-1]
+		if q.returned(c) {
+			next.unproven = has
+			q.waitsFor(c.Since.Add(provenAfter), c.Name, "its replicas count as ready again")
+		}
 		if has {
 			next.had, next.share = &current[0], 1
 			if q.divides { // an entry without replicas has them all
@@ -267,7 +273,16 @@ func toleratedUntil(tolerations []corev1.Toleration, taint *corev1.Taint) (toler
 }
 
 // silent says whether nothing is known of what runs in a cluster, or that nothing does: its replicas are no proof.
-func (c *candidate) silent() bool { return !c.Ready || c.Down }
+func (c *candidate) silent() bool { return !c.Ready || c.Down || c.unproven }
+
+// provenAfter is how long a cluster must have been ready again before what was reported of it counts: until then the
+// report may be from before its silence.
+const provenAfter = 10 * time.Second
+
+// returned says whether a cluster has become ready a moment ago.
+func (q *question) returned(c *Cluster) bool {
+	return c.Ready && !c.Since.IsZero() && c.Since.Add(provenAfter).After(q.Now) && !c.Since.After(q.Now)
+}
 
 // usable says whether the candidate may take something new.
 func (c *candidate) usable() bool { return c.why == "" && !c.closed }
