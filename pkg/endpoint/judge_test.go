@@ -31,6 +31,8 @@ func TestJudge(t *testing.T) {
 	down := func(e Evidence) Evidence { e.Probed, e.Fails = true, 2; return e }
 	ready := func(n, of int32) Evidence { return Evidence{Ready: &n, Wanted: of} }
 	stale := Evidence{Stale: true}
+	missed := in
+	missed.State, missed.Doubted = dns.Unknown, noon.Add(-doubtHold)
 	for _, test := range []struct {
 		name   string
 		before Track
@@ -55,8 +57,10 @@ func TestJudge(t *testing.T) {
 		{"answers, nothing ready", in, up(ready(0, 3)), verdict{dns.Unhealthy, ReasonNoReadyPods, false}},
 		{"answers, the member is silent, was not ready", in, up(Evidence{Stale: true, Ready: new(int32)}), verdict{dns.Healthy, ReasonAnswers, false}},
 		{"fails once", in, Evidence{Probed: true, Fails: 1}, verdict{dns.Healthy, ReasonAnswers, false}},
-		{"fails, nobody else looks", in, down(ready(2, 2)), verdict{dns.Unhealthy, ReasonNoAnswer, true}},
-		{"fails, nobody else looks, the member is silent", in, down(stale), verdict{dns.Unhealthy, ReasonNoAnswer, true}},
+		{"fails, nobody else looks", in, down(ready(2, 2)), verdict{dns.Unknown, ReasonDoubt, true}},
+		{"fails, nobody else looks, the member is silent", in, down(stale), verdict{dns.Unknown, ReasonDoubt, true}},
+		{"fails for a while, nobody else looks", missed, down(ready(2, 2)), verdict{dns.Unhealthy, ReasonNoAnswer, true}},
+		{"fails for a while, a witness sees it", missed, down(Evidence{Alive: 1}), verdict{dns.Degraded, ReasonSplit, false}},
 		{"fails, a witness too", in, down(Evidence{Dead: 1}), verdict{dns.Unhealthy, ReasonNoAnswer, false}},
 		{"fails, one witness sees it", in, down(Evidence{Alive: 1}), verdict{dns.Degraded, ReasonSplit, false}},
 		{"fails, one of two witnesses sees it", in, down(Evidence{Alive: 1, Dead: 1}), verdict{dns.Unhealthy, ReasonNoAnswer, false}},
@@ -71,7 +75,7 @@ func TestJudge(t *testing.T) {
 		{"the cluster is degraded", in, up(Evidence{Verdict: federation.VerdictDegraded}), verdict{dns.Healthy, ReasonAnswers, false}},
 		{"draining", in, up(Evidence{Draining: true}), verdict{dns.Draining, ReasonDraining, false}},
 		{"draining, the member is silent", in, Evidence{Draining: true, Stale: true}, verdict{dns.Draining, ReasonDraining, false}},
-		{"draining, fails", in, down(Evidence{Draining: true}), verdict{dns.Unhealthy, ReasonNoAnswer, true}},
+		{"draining, fails", missed, down(Evidence{Draining: true}), verdict{dns.Unhealthy, ReasonNoAnswer, true}},
 		{"draining, nothing ready", in, func() Evidence { e := ready(0, 1); e.Draining = true; return e }(), verdict{dns.Unhealthy, ReasonNoReadyPods, false}},
 		{"out, answers", out, Evidence{Probed: true, Successes: 1}, verdict{dns.Unknown, ReasonHoldDown, false}},
 		{"out, answered, fails once", out, Evidence{Probed: true, Fails: 1}, verdict{dns.Unhealthy, ReasonNoAnswer, true}},
@@ -99,7 +103,7 @@ func TestJudgeReturn(t *testing.T) {
 			t.Fatalf("after %s: %s (%s), not %s (%s)", now.Sub(noon), track.State, track.Reason, state, reason)
 		}
 	}
-	fails, answers := Evidence{Fails: 2}, Evidence{Successes: 3}
+	fails, answers := Evidence{Fails: 2, Dead: 1}, Evidence{Successes: 3}
 	step(0, fails, dns.Unhealthy, ReasonNoAnswer)
 	step(time.Minute, Evidence{Successes: 1}, dns.Unknown, ReasonHoldDown)
 	step(31*time.Second, Evidence{Successes: 2}, dns.Unknown, ReasonHoldDown) // not three yet
@@ -110,7 +114,7 @@ func TestJudgeReturn(t *testing.T) {
 		hold = min(2*hold, maxHold)
 		step(time.Second, fails, dns.Unhealthy, ReasonNoAnswer)
 		step(time.Second, answers, dns.Unknown, ReasonHoldDown)
-		step(hold/2, Evidence{Fails: 1}, dns.Unhealthy, ReasonNoAnswer)
+		step(hold/2, Evidence{Fails: 1, Dead: 1}, dns.Unhealthy, ReasonNoAnswer)
 		step(time.Second, answers, dns.Unknown, ReasonHoldDown) // from the beginning
 		step(hold-time.Second, answers, dns.Unknown, ReasonHoldDown)
 		step(time.Second, answers, dns.Healthy, ReasonAnswers)
@@ -126,6 +130,10 @@ func TestJudgeWakes(t *testing.T) {
 	_, wake := Judge(out, Evidence{Probed: true, Successes: 3}, noon)
 	if want := noon.Add(baseHold); !wake.Equal(want) {
 		t.Errorf("the hold-down ends at %s, not %s", wake, want)
+	}
+	doubted, wake := Judge(in, Evidence{Probed: true, Fails: 2}, noon)
+	if want := noon.Add(doubtHold); !wake.Equal(want) || doubted.State != dns.Unknown {
+		t.Errorf("%s until %s, not Unknown until %s", doubted.State, wake, want)
 	}
 	puzzled, wake := Judge(in, Evidence{Probed: true, Fails: 2, Alive: 1, Stale: true}, noon)
 	if want := noon.Add(unknownHold); !wake.Equal(want) {
@@ -202,7 +210,7 @@ func TestJudgeProperties(t *testing.T) {
 			switch {
 			case next.State == "":
 				t.Fatal("there is always a state")
-			case next.Doubtful && (next.State != dns.Unhealthy || e.Dead > 0 && e.Fails+e.Successes > 0 || zero || e.Verdict == federation.VerdictDown):
+			case next.Doubtful && (next.State != dns.Unhealthy && next.Reason != ReasonDoubt && next.State != dns.Draining || e.Dead > 0 && e.Fails+e.Successes > 0 || zero || e.Verdict == federation.VerdictDown):
 				t.Fatalf("doubtful, though it is %s, or was confirmed: %+v", next.State, e)
 			case (zero || e.Verdict == federation.VerdictDown) && (next.State != dns.Unhealthy || next.Doubtful):
 				t.Fatalf("a fact makes it %s", next.State)
