@@ -165,4 +165,3 @@ func (w *World) subject(l *workload) dns.Subject {
 	}
 	return s
 }
-

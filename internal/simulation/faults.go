@@ -139,4 +139,6 @@ func (w *World) lately(kind, name string, within int) bool {
 	return w.lately(kind, "", within)
 }
 
-func (f fault) String() string { return fmt.Sprintf("%s %s %d to %d s", f.kind, f.cluster, f.from, f.until) }
+func (f fault) String() string {
+	return fmt.Sprintf("%s %s %d to %d s", f.kind, f.cluster, f.from, f.until)
+}
