@@ -39,6 +39,7 @@ import (
 	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
 	"kubefed.dev/kubefed/pkg/sync"
+	"kubefed.dev/kubefed/pkg/witness"
 )
 
 // controller is one of the federation's own controllers. start registers it with the environment's manager; nothing
@@ -80,6 +81,8 @@ type Environment struct {
 	Endpoints *endpoint.Collector
 	// Catalog follows the objects of every federatable kind. Add handlers in start; it is started afterwards.
 	Catalog *kind.Catalog
+	// Witnesses are those in members, and what they see.
+	Witnesses *witness.Panel
 	// Federation is the federation's name.
 	Federation string
 	// Fence is under which DNS zones are written.
@@ -296,7 +299,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		return nil, fmt.Errorf("preparing the connections to members: %w", err)
 	}
 	return &Environment{
-		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}),
+		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}), Witnesses: witness.New(),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
 		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), o.identity, o.leaderElect),

@@ -13,17 +13,24 @@ import (
 	"kubefed.dev/kubefed/pkg/endpoint"
 	"kubefed.dev/kubefed/pkg/mcs"
 	"kubefed.dev/kubefed/pkg/placement"
+	"kubefed.dev/kubefed/pkg/probe"
 	"kubefed.dev/kubefed/pkg/sync"
 )
 
-// startCluster probes members, judges their health, writes Cluster.status and keeps members' tokens fresh.
+// startCluster probes members, asks the witnesses in them, judges members' health, writes Cluster.status and keeps members' tokens
+// fresh. Only who leads asks.
 func startCluster(_ context.Context, env *Environment) error {
 	federationClient, err := env.ClientFor("cluster")
 	if err != nil {
 		return err
 	}
 	options := env.options.cluster
-	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic}
+	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic, Sightings: env.Witnesses.Of}
+	env.Witnesses.SetTargets(func() []probe.Target { return append(env.Registry.Targets(), env.Endpoints.Targets()...) })
+	env.Endpoints.Heed(env.Witnesses.Sightings)
+	if err := env.Manager.Add(manager.RunnableFunc(func(context.Context) error { env.Registry.Add(env.Witnesses); return nil })); err != nil {
+		return err
+	}
 	return cluster.NewController(env.Registry, options).SetupWithManager(env.Manager, federationClient)
 }
 

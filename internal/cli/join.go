@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
+	"kubefed.dev/kubefed/internal/version"
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/cluster"
 )
@@ -25,6 +26,8 @@ type joinFlags struct {
 	provider, region string
 	zones            []string
 	customResources  bool
+	witness          bool
+	witnessImage     string
 	timeout          time.Duration
 	dryRun, output   string
 }
@@ -37,7 +40,8 @@ func newJoin(s Streams) *cobra.Command {
 		Long: `Make a cluster a member of the federation.
 
 In the cluster this makes namespace federation-system, a service account with the rights that federation needs
-(docs/security.md lists them), and a token for it, which the federation renews. In the federation it makes a Cluster
+(docs/security.md lists them), a token for it, which the federation renews, and a witness: one small pod without rights that
+looks at the other members from here, so that a cluster is not taken for dead on one word. In the federation it makes a Cluster
 and a Secret with that token. Your own credentials are not copied. Joining again repairs what is missing.`,
 		Example: `  kubefed join gondor --host-cluster-context=rivendell
   kubefed join gondor --cluster-context=admin@gondor --labels=tier=prod --zones=us-east-1a,us-east-1b
@@ -56,6 +60,8 @@ and a Secret with that token. Your own credentials are not copied. Joining again
 	flags.StringVar(&f.region, "region", "", "region, instead of what nodes say")
 	flags.StringSliceVar(&f.zones, "zones", nil, "zones, instead of what nodes say")
 	flags.BoolVar(&f.customResources, "custom-resources", true, "let the federation extend its rights to the custom resources that it federates")
+	flags.BoolVar(&f.witness, "witness", true, "run a witness in the cluster, which tells the federation whether it sees the other members; false takes it away")
+	flags.StringVar(&f.witnessImage, "witness-image", "kubefed.dev/witness:"+version.Version, "image of the witness")
 	flags.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the cluster to be Ready")
 	flags.StringVar(&f.dryRun, "dry-run", "none", `"client" prints what would be written, "none" writes it`)
 	flags.StringVarP(&f.output, "output", "o", "", "output format: json or yaml")
@@ -72,6 +78,9 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again aga
 	if f.dryRun != "none" && f.dryRun != "client" {
 		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--dry-run=%s: must be none or client", f.dryRun)}
 	}
+	if f.witness && f.witnessImage == "" {
+		return &ExitError{Code: ExitUsage, Err: errors.New("--witness-image is empty: name an image, or have no witness with --witness=false")}
+	}
 	found, err := FindFederation(ctx, f.FederationFlags)
 	if err != nil {
 		return err
@@ -86,6 +95,9 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again aga
 	options := cluster.JoinOptions{
 		Name: name, Federation: found.Config, Member: member, Labels: f.labels, Provider: f.provider, Region: f.region, Zones: f.zones,
 		CustomResources: f.customResources, Timeout: f.timeout, Progress: progressTo(s),
+	}
+	if f.witness {
+		options.Witness = f.witnessImage
 	}
 	if f.dryRun == "client" {
 		return planJoin(ctx, s.Out, options, f.output)

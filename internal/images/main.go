@@ -19,7 +19,7 @@ import (
 )
 
 // programs are those that run in clusters.
-var programs = []string{"federation-apiserver", "demo-web"}
+var programs = []string{"federation-apiserver", "demo-web", "witness"}
 
 // registry is the first part of the images' names.
 const registry = "kubefed.dev/"

@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
+
+	"kubefed.dev/kubefed/internal/node"
 )
 
 // startAPIServer builds kube-apiserver and runs it until ctx ends. The channel then gets one value, and is closed.
@@ -44,6 +46,7 @@ func startAPIServer(ctx context.Context, c Config, f files, etcd string) (<-chan
 	if err != nil {
 		return nil, err
 	}
+	config.KubeAPIs.ControlPlane.ProxyTransport.DialContext = node.DialPod
 	// The three servers of the chain have their own copies of the generic configuration.
 	release := release{EffectiveVersion: config.KubeAPIs.ControlPlane.Generic.EffectiveVersion}
 	config.KubeAPIs.ControlPlane.Generic.EffectiveVersion = release

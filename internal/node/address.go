@@ -1,7 +1,9 @@
 package node
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"sync"
 )
@@ -18,6 +20,16 @@ func published(local netip.Addr) netip.Addr { return withFirst(local, 127, 10) }
 
 // local is the inverse of published.
 func local(published netip.Addr) netip.Addr { return withFirst(published, 10, 127) }
+
+// DialPod connects to what the API shows as a pod's address; other addresses it takes as they are. A local cluster's API server reaches
+// pods by it, as proxies of services and pods do.
+func DialPod(ctx context.Context, network, address string) (net.Conn, error) {
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		address = netip.AddrPortFrom(local(at.Addr()), at.Port()).String()
+	}
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return dialer.DialContext(ctx, network, address)
+}
 
 func withFirst(a netip.Addr, from, to byte) netip.Addr {
 	if !a.Is4() {

@@ -219,6 +219,7 @@ func (p Playground) addContexts(ctx context.Context, s *state) error {
 var images = map[string]string{
 	"kubefed.dev/federation-apiserver": "federation-apiserver",
 	"kubefed.dev/demo-web":             "demo-web",
+	"kubefed.dev/witness":              "witness",
 }
 
 func (p Playground) writeImages() error {

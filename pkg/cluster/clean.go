@@ -242,12 +242,12 @@ func (c *cleaner) membership(ctx context.Context) error {
 			return nil // another federation's by now
 		}
 	}
-	objects := memberObjects(c.owner, true)
+	objects := append(memberObjects(c.owner, true), witnessObjects("")...)
 	for _, obj := range slices.Backward(objects) {
 		if _, isNamespace := obj.(*corev1.Namespace); isNamespace {
 			continue
 		}
-		if err := c.client.Delete(ctx, obj); client.IgnoreNotFound(err) != nil {
+		if err := c.client.Delete(ctx, obj, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
 			form, _ := applyForm(obj)
 			c.report.Remains = append(c.report.Remains, fmt.Sprintf("%s: %v", describe(form), err))
 		}

@@ -32,6 +32,8 @@ type JoinOptions struct {
 	Zones            []string
 	// CustomResources lets the federation extend its rights to the custom resources that it federates.
 	CustomResources bool
+	// Witness is the image of the witness that looks at other members from this one; without it, there is none.
+	Witness string
 	// Timeout bounds the wait for the cluster to be Ready.
 	Timeout time.Duration
 	// Progress is told what is being done or waited for; nil is silence.
@@ -76,7 +78,7 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 		}
 	}
 	o.Progress("writing to cluster %s", o.Name)
-	for _, obj := range memberObjects(s.owner(o.Name), o.CustomResources) {
+	for _, obj := range o.objects(s) {
 		changed, err := s.member.apply(ctx, obj)
 		if err != nil {
 			return result, err
@@ -88,6 +90,13 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 		if err := s.withdrawCustomResources(ctx); err != nil {
 			return result, err
 		}
+	}
+	if o.Witness == "" {
+		changed, err := s.dismissWitness(ctx)
+		if err != nil {
+			return result, err
+		}
+		note("the witness in the cluster, which is gone", changed)
 	}
 	o.Progress("writing to federation %s", s.info.Name)
 	changed, err := s.writeSecret(ctx, o)
@@ -101,6 +110,15 @@ func Join(ctx context.Context, o JoinOptions) (JoinResult, error) {
 	note("Cluster "+o.Name+" in the federation", changed)
 	result.Cluster, err = s.awaitReady(ctx, o)
 	return result, err
+}
+
+// objects are what join makes in the member.
+func (o JoinOptions) objects(s *survey) []client.Object {
+	objects := memberObjects(s.owner(o.Name), o.CustomResources)
+	if o.Witness != "" {
+		objects = append(objects, witnessObjects(o.Witness)...)
+	}
+	return objects
 }
 
 // withdrawCustomResources takes away what an earlier join with custom resources gave.

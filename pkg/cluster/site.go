@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -59,9 +60,10 @@ func openSite(what string, config *rest.Config) (*site, error) {
 
 // staticMapper knows the kinds that join and unjoin write: they need no discovery.
 func staticMapper() meta.RESTMapper {
-	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion, rbacv1.SchemeGroupVersion, federation.GroupVersion})
+	mapper := meta.NewDefaultRESTMapper([]schema.GroupVersion{corev1.SchemeGroupVersion, appsv1.SchemeGroupVersion, rbacv1.SchemeGroupVersion, federation.GroupVersion})
 	for gv, kinds := range map[schema.GroupVersion]map[string]meta.RESTScope{
-		corev1.SchemeGroupVersion: {"Namespace": meta.RESTScopeRoot, "Secret": meta.RESTScopeNamespace, "ConfigMap": meta.RESTScopeNamespace, "ServiceAccount": meta.RESTScopeNamespace},
+		corev1.SchemeGroupVersion: {"Namespace": meta.RESTScopeRoot, "Secret": meta.RESTScopeNamespace, "ConfigMap": meta.RESTScopeNamespace, "ServiceAccount": meta.RESTScopeNamespace, "Service": meta.RESTScopeNamespace},
+		appsv1.SchemeGroupVersion: {"Deployment": meta.RESTScopeNamespace},
 		rbacv1.SchemeGroupVersion: {"ClusterRole": meta.RESTScopeRoot, "ClusterRoleBinding": meta.RESTScopeRoot, "Role": meta.RESTScopeNamespace, "RoleBinding": meta.RESTScopeNamespace},
 		federation.GroupVersion:   {"Cluster": meta.RESTScopeRoot, "Tombstone": meta.RESTScopeRoot},
 	} {

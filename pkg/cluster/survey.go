@@ -243,7 +243,7 @@ func PlanJoin(ctx context.Context, o JoinOptions) (info Info, member, fed []clie
 	for _, list := range []struct {
 		to   *[]client.Object
 		from []client.Object
-	}{{&member, memberObjects(s.owner(o.Name), o.CustomResources)}, {&fed, []client.Object{secret, cluster}}} {
+	}{{&member, o.objects(s)}, {&fed, []client.Object{secret, cluster}}} {
 		for _, obj := range list.from {
 			form, err := applyForm(obj)
 			if err != nil {
