@@ -48,7 +48,9 @@ func TestVerdict(t *testing.T) {
 	}
 	died := time.Now()
 	playground(t, "kill", "shire")
-	t.Cleanup(func() { _, _ = federation.run(t.Context(), "kubefed", "playground", "start", "shire", "--dir="+federation.dir) })
+	t.Cleanup(func() {
+		_, _ = federation.run(t.Context(), "kubefed", "playground", "start", "shire", "--dir="+federation.dir)
+	})
 	judged(t, "shire", "Down", 30*time.Second)
 	took := time.Since(died)
 	t.Logf("Down %s after it died", took.Round(10*time.Millisecond))

@@ -208,6 +208,13 @@ func (s *survey) checkRights(ctx context.Context, o JoinOptions) error {
 			right{verb: verb, group: rbac, resource: "roles", namespace: ns}, right{verb: verb, group: rbac, resource: "rolebindings", namespace: ns})
 	}
 	rights = append(rights, right{verb: "create", resource: "serviceaccounts", subresource: "token", namespace: ns})
+	if o.Witness != "" {
+		for _, verb := range []string{"create", "patch"} {
+			rights = append(rights, right{verb: verb, group: "apps", resource: "deployments", namespace: ns}, right{verb: verb, resource: "services", namespace: ns})
+		}
+		// Kubernetes lets nobody give rights that they lack.
+		rights = append(rights, right{verb: "create", resource: "services", subresource: "proxy", namespace: ns})
+	}
 	if err := s.member.check(ctx, rights); err != nil {
 		return err
 	}
