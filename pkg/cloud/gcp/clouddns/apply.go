@@ -229,7 +229,7 @@ func (w *writer) make(ctx context.Context, batch []edit) error {
 		case len(rest) < len(batch) || stale || moved:
 			batch = rest
 		case len(rest) == 1:
-			w.fail(rest[0].change, &dns.Error{Kind: dns.Invalid, Subject: rest[0].change.Name, Err: fmt.Errorf("Cloud DNS refuses it: %s", refusal.Message)})
+			w.fail(rest[0].change, &dns.Error{Kind: dns.Invalid, Subject: rest[0].change.Name, Err: fmt.Errorf("refused by Cloud DNS: %s", refusal.Message)})
 			return nil
 		default:
 			if err := w.make(ctx, rest[:len(rest)/2]); err != nil {

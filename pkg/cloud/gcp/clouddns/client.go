@@ -2,7 +2,9 @@ package clouddns
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 
 	gdns "google.golang.org/api/dns/v1"
 	"google.golang.org/api/option"
@@ -28,11 +30,31 @@ func NewService(ctx context.Context, a Account) (*gdns.Service, error) {
 	case a.Anonymous:
 		options = append(options, option.WithoutAuthentication())
 	case a.CredentialsFile != "":
-		options = append(options, option.WithCredentialsFile(a.CredentialsFile))
+		kind, err := credentialsKind(a.CredentialsFile)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, option.WithAuthCredentialsFile(kind, a.CredentialsFile))
 	}
 	service, err := gdns.NewService(ctx, options...)
 	if err != nil {
 		return nil, fmt.Errorf("credentials of Google Cloud: %w", err)
 	}
 	return service, nil
+}
+
+// credentialsKind is what a file says it holds. Others than keys of service accounts and external accounts are not taken.
+func credentialsKind(path string) (option.CredentialsType, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("credentialsFile: %w", err)
+	}
+	var file struct {
+		Type option.CredentialsType `json:"type"`
+	}
+	// The error of the decoder quotes the file.
+	if json.Unmarshal(data, &file) != nil || file.Type != option.ServiceAccount && file.Type != option.ExternalAccount {
+		return "", fmt.Errorf("credentialsFile %s: give the key of a service account or the configuration of an external account, in JSON", path)
+	}
+	return file.Type, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,31 @@ func provider(t *testing.T, url string, zones map[string]string) *Provider {
 		t.Fatal(err)
 	}
 	return New(service, Options{Project: clouddnstest.Project, Zones: zones, PollInterval: time.Millisecond, RetryInterval: time.Millisecond})
+}
+
+func TestCredentialsFile(t *testing.T) {
+	for name, test := range map[string]struct{ content, want string }{
+		"no JSON":      {"hush", "give the key of a service account"},
+		"another kind": {`{"type": "authorized_user", "refresh_token": "hush"}`, "give the key of a service account"},
+		"a broken key": {`{"type": "service_account", "private_key": "hush"}`, "credentials of Google Cloud"},
+		"not there":    {"", "credentialsFile"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "key.json")
+			if test.content != "" {
+				if err := os.WriteFile(path, []byte(test.content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			service, err := NewService(t.Context(), Account{CredentialsFile: path})
+			if err == nil {
+				_, err = service.ManagedZones.List("p").Do()
+			}
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
 }
 
 func start(t *testing.T) (*clouddnstest.Server, *Provider) {
