@@ -100,7 +100,7 @@ func TestDryRun(t *testing.T) {
 func TestDryRunYAML(t *testing.T) {
 	f := &initFlags{Options: controlplane.DefaultOptions(), dryRun: "client", output: "yaml"}
 	f.Name, f.DNSZone, f.HostContext, f.Image = "fellowship", "example.com", "rivendell", "kubefed.dev/federation-apiserver:v1.2.3"
-	f.pullPolicy, f.serviceType = "IfNotPresent", "LoadBalancer"
+	f.pullPolicy, f.serviceType, f.dnsProvider = "IfNotPresent", "LoadBalancer", "embedded"
 	o, err := f.options()
 	if err != nil {
 		t.Fatal(err)

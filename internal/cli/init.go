@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"kubefed.dev/kubefed/pkg/controlplane"
+	"kubefed.dev/kubefed/pkg/dns/config"
 )
 
 const initLong = `Run a new federation's control plane in a host cluster, and add a kubeconfig context named as the federation.
@@ -24,6 +25,9 @@ missing, upgrades to this version's image, and changes nothing where all is as i
 The API is exposed by a Service of type LoadBalancer, NodePort, or ClusterIP; the last is reached with
 "kubectl port-forward" alone and needs nothing of the host's network.
 
+The federation's names are served by a DNS server inside the control plane, which is exposed as the API is, or written to
+another provider: --dns-provider, with its options in --dns-provider-config.
+
 The control plane has no rights in its host: it never calls the host's API.`
 
 const initExample = `  # The host cluster is the kubeconfig's context "rivendell"
@@ -31,6 +35,9 @@ const initExample = `  # The host cluster is the kubeconfig's context "rivendell
 
   # A host without load balancers
   kubefed init fellowship --host-cluster-context=rivendell --dns-zone-name=example.com --api-server-service-type=NodePort
+
+  # Names in AWS Route 53 and, for some hosts, in a zone of BIND
+  kubefed init fellowship --host-cluster-context=rivendell --dns-zone-name=example.com --dns-provider-config=dns.yaml
 
   # Print what would be written, keys included
   kubefed init fellowship --host-cluster-context=rivendell --dns-zone-name=example.com --dry-run=client -o yaml`
@@ -43,6 +50,10 @@ type initFlags struct {
 	pullPolicy, serviceType        string
 	etcdCA, etcdCert, etcdKey      string
 	pullSecrets, nodeSelectorPairs []string
+
+	dnsServiceType, dnsProvider, dnsConfigFile string
+	// dnsProviderGiven: the flag was typed; what is its default keeps what is there.
+	dnsProviderGiven bool
 }
 
 func newInit(s Streams) *cobra.Command {
@@ -56,6 +67,7 @@ func newInit(s Streams) *cobra.Command {
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Name = args[0]
+			f.dnsProviderGiven = cmd.Flags().Changed("dns-provider")
 			return runInit(cmd.Context(), f, s, typedAgain(cmd, args))
 		},
 	}
@@ -63,6 +75,9 @@ func newInit(s Streams) *cobra.Command {
 	flags.StringVar(&f.HostContext, "host-cluster-context", "", "kubeconfig context of the cluster that runs the control plane (required)")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file to read and to add the context to (default $KUBECONFIG or ~/.kube/config)")
 	flags.StringVar(&f.DNSZone, "dns-zone-name", "", "DNS zone for the federation's names, for example example.com (required)")
+	flags.StringVar(&f.dnsProvider, "dns-provider", config.Embedded, "who serves the zone: "+strings.Join(config.Providers, ", "))
+	flags.StringVar(&f.dnsConfigFile, "dns-provider-config", "", "file that lists zones and their providers' options (docs/dns.md); files that it names are brought along (default: as stored by an earlier kubefed init)")
+	flags.StringVar(&f.dnsServiceType, "dns-service-type", "", "how the embedded DNS server is exposed: LoadBalancer, NodePort, ClusterIP or None (default: as the API)")
 	flags.StringVar(&f.Image, "image", f.Image, "image of the control plane")
 	flags.StringVar(&f.pullPolicy, "image-pull-policy", string(f.PullPolicy), "Always, IfNotPresent or Never")
 	flags.StringSliceVar(&f.pullSecrets, "image-pull-secrets", nil, "names of Secrets in the host's namespace federation-system for pulling the image")
@@ -79,11 +94,13 @@ func newInit(s Streams) *cobra.Command {
 	flags.StringSliceVar(&f.ArgOverrides, "apiserver-arg-overrides", nil, "flags of federation-apiserver to set or replace: --flag=value, divided by commas")
 	flags.StringSliceVar(&f.nodeSelectorPairs, "node-selector", nil, "labels of the nodes that may run the control plane: key=value, divided by commas")
 	flags.DurationVar(&f.deadlines.Ready, "timeout", 5*time.Minute, "how long the control plane may take to answer")
-	flags.DurationVar(&f.deadlines.Address, "load-balancer-timeout", 2*time.Minute, "how long the host may take to give the API an address")
+	flags.DurationVar(&f.deadlines.Address, "load-balancer-timeout", 2*time.Minute, "how long the host may take to give the API and the DNS server an address")
 	flags.StringVar(&f.dryRun, "dry-run", "none", `"client" prints what would be written, without contacting the host`)
 	flags.StringVarP(&f.output, "output", "o", "", "yaml or json, for --dry-run")
 	completeFlag(cmd, "host-cluster-context", completeContexts)
 	completeFlag(cmd, "api-server-service-type", cobra.FixedCompletions([]string{"LoadBalancer", "NodePort", "ClusterIP"}, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "dns-provider", cobra.FixedCompletions(config.Providers, cobra.ShellCompDirectiveNoFileComp))
+	completeFlag(cmd, "dns-service-type", cobra.FixedCompletions([]string{"LoadBalancer", "NodePort", "ClusterIP", "None"}, cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(cmd, "image-pull-policy", cobra.FixedCompletions([]string{"Always", "IfNotPresent", "Never"}, cobra.ShellCompDirectiveNoFileComp))
 	completeFlag(cmd, "dry-run", cobra.FixedCompletions([]string{"none", "client"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -118,6 +135,11 @@ func runInit(ctx context.Context, f *initFlags, s Streams, again again) error {
 func (f *initFlags) options() (controlplane.Options, error) {
 	o := f.Options
 	o.PullPolicy, o.ServiceType, o.PullSecrets = corev1.PullPolicy(f.pullPolicy), corev1.ServiceType(f.serviceType), f.pullSecrets
+	o.DNS.ServiceType = corev1.ServiceType(f.dnsServiceType)
+	var err error
+	if o.DNS.Config, o.DNS.Files, err = f.dnsConfig(); err != nil {
+		return o, err
+	}
 	for _, file := range []struct {
 		flag, path string
 		into       *[]byte
@@ -203,6 +225,9 @@ func printInit(o controlplane.Options, r controlplane.Result, access clientcmd.C
 	default:
 		fmt.Fprintf(s.Out, "Federation %q unchanged.\n", o.Name)
 	}
+	if r.Fresh || r.Changes > 0 {
+		printDNS(o, r, s)
+	}
 	if r.Endpoint.PortForward != 0 {
 		note("To reach its API, keep this running:\n  %s", portForward(o.HostContext, r.Endpoint.PortForward))
 	}
@@ -220,6 +245,10 @@ func explainInit(ctx context.Context, err error, o controlplane.Options, r contr
 	other := again("api-server-service-type", "load-balancer-timeout")
 	undo := fmt.Sprintf("kubefed deinit %s --host-cluster-context=%s", o.Name, o.HostContext)
 	switch {
+	case errors.Is(err, controlplane.ErrNoDNSAddress):
+		dns := again("dns-service-type", "load-balancer-timeout")
+		return fmt.Errorf("%w\nCan the host's load balancers have UDP and TCP at one address? Go on without one:\n  %s --dns-service-type=NodePort\n"+
+			"  %s --dns-service-type=None\nwait longer:\n  %s --load-balancer-timeout=10m\nor undo:\n  %s", err, dns, dns, again("load-balancer-timeout"), undo)
 	case errors.Is(err, controlplane.ErrNoAddress):
 		return fmt.Errorf("%w\nDoes the host have a load balancer controller? Go on without one:\n  %s --api-server-service-type=NodePort\n"+
 			"  %s --api-server-service-type=ClusterIP   (reached by kubectl port-forward)\nwait longer:\n  %s --load-balancer-timeout=10m\nor undo:\n  %s", err, other, other, again("load-balancer-timeout"), undo)

@@ -15,6 +15,7 @@ import (
 type Existing struct {
 	Namespace  *corev1.Namespace
 	Service    *corev1.Service
+	DNSService *corev1.Service
 	Claim      *corev1.PersistentVolumeClaim
 	Deployment *appsv1.Deployment
 	Secrets    map[string]corev1.Secret
@@ -112,6 +113,9 @@ func (h *Host) observe(ctx context.Context) (Existing, error) {
 	if e.Service, err = found(ctx, h, &corev1.Service{}, Name); err != nil {
 		return e, err
 	}
+	if e.DNSService, err = found(ctx, h, &corev1.Service{}, ServiceDNS); err != nil {
+		return e, err
+	}
 	if e.Deployment, err = found(ctx, h, &appsv1.Deployment{}, Name); err != nil {
 		return e, err
 	}
@@ -119,7 +123,7 @@ func (h *Host) observe(ctx context.Context) (Existing, error) {
 		return e, err
 	}
 	e.Secrets = map[string]corev1.Secret{}
-	for _, name := range []string{SecretCA, SecretKeys, SecretServing, SecretEtcd} {
+	for _, name := range []string{SecretCA, SecretKeys, SecretServing, SecretEtcd, SecretDNS} {
 		secret, err := found(ctx, h, &corev1.Secret{}, name)
 		if err != nil {
 			return e, err

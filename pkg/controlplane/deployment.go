@@ -19,6 +19,7 @@ const (
 	keysDir    = "/etc/federation/keys"
 	caDir      = "/etc/federation/ca"
 	etcdTLSDir = "/etc/federation/etcd"
+	dnsDir     = "/etc/federation/dns"
 	dataDir    = "/var/lib/federation"
 )
 
@@ -87,7 +88,7 @@ func container(o Options) corev1.Container {
 			Name:      "POD_IP",
 			ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "status.podIP"}},
 		}},
-		Ports: []corev1.ContainerPort{{Name: "https", ContainerPort: securePort, Protocol: corev1.ProtocolTCP}},
+		Ports: append([]corev1.ContainerPort{{Name: "https", ContainerPort: securePort, Protocol: corev1.ProtocolTCP}}, dnsContainerPorts(o)...),
 		// Requests only: a memory limit would kill the API in the very moment it is needed most.
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 			corev1.ResourceCPU: resource.MustParse("250m"), corev1.ResourceMemory: resource.MustParse("512Mi"),
@@ -103,7 +104,7 @@ func container(o Options) corev1.Container {
 	}
 	for _, v := range volumes(o) {
 		mount := corev1.VolumeMount{Name: v.Name, ReadOnly: v.Secret != nil}
-		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "ca": caDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
+		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "ca": caDir, "dns": dnsDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
 		c.VolumeMounts = append(c.VolumeMounts, mount)
 	}
 	return c
@@ -125,7 +126,7 @@ func volumes(o Options) []corev1.Volume {
 			Secret: &corev1.SecretVolumeSource{SecretName: name, DefaultMode: new(int32(0o440))},
 		}}
 	}
-	all := []corev1.Volume{secret("serving", SecretServing), secret("keys", SecretKeys), secret("ca", SecretCA)}
+	all := []corev1.Volume{secret("serving", SecretServing), secret("keys", SecretKeys), secret("ca", SecretCA), secret("dns", SecretDNS)}
 	if len(etcdFiles(o.Etcd)) > 0 {
 		all = append(all, secret("etcd-tls", SecretEtcd))
 	}
@@ -158,6 +159,10 @@ func arguments(o Options) []string {
 		"--encryption-provider-config=" + keysDir + "/" + keyEncryption,
 		"--controllers=*",
 		"--leader-elect=true",
+		"--dns-config=" + dnsDir + "/" + keyDNSConfig,
+	}
+	if o.DNS.config(o.DNSZone).HasEmbedded() {
+		args = append(args, fmt.Sprintf("--dns-listen=$(POD_IP):%d", dnsPort))
 	}
 	if !o.Etcd.Embedded() {
 		args = append(args, "--etcd-servers="+strings.Join(o.Etcd.Servers, ","))

@@ -23,6 +23,10 @@ type Deadlines struct {
 // Result says what Init did.
 type Result struct {
 	Endpoint Endpoint
+	// DNS is what is published where; DNS.Reached where the embedded server is reached, without hosts where it is not exposed.
+	DNS DNS
+	// DNSSilent says why the DNS server did not answer there in time; empty where it did.
+	DNSSilent string
 	// Fresh is true where no federation of this name had ever answered before.
 	Fresh bool
 	// Changes counts what was created or changed, in the host and in the kubeconfig.
@@ -38,10 +42,16 @@ func Init(ctx context.Context, h *Host, o Options, kubeconfig clientcmd.ConfigAc
 		return Result{}, err
 	}
 	r := Result{Fresh: !existing.Initialized()}
+	if o.DNS, err = o.DNS.keep(existing.Secrets[SecretDNS]); err != nil {
+		return r, err
+	}
 	if err := h.applyAll(ctx, ExposureManifests(o), &r, progress); err != nil {
 		return r, err
 	}
 	if r.Endpoint, err = h.endpoint(ctx, o, d.Address, progress); err != nil {
+		return r, err
+	}
+	if err := h.exposeDNS(ctx, &o, existing, d.Address, &r, progress); err != nil {
 		return r, err
 	}
 	have := CredentialsFrom(existing.Secrets)
@@ -60,6 +70,9 @@ func Init(ctx context.Context, h *Host, o Options, kubeconfig clientcmd.ConfigAc
 			return r, err
 		}
 	}
+	if r.DNSSilent, err = dnsAnswers(ctx, o, d.Address, progress); err != nil {
+		return r, err
+	}
 	if r.Fresh {
 		if err := h.markInitialized(ctx); err != nil {
 			return r, err
@@ -70,6 +83,19 @@ func Init(ctx context.Context, h *Host, o Options, kubeconfig clientcmd.ConfigAc
 		r.Changes++
 	}
 	return r, err
+}
+
+// exposeDNS finds out where the DNS server is reached, or takes its Service away.
+func (h *Host) exposeDNS(ctx context.Context, o *Options, existing Existing, timeout time.Duration, r *Result, progress Progress) error {
+	hidden, err := h.hideDNS(ctx, *o, existing, progress)
+	if hidden {
+		r.Changes++
+	}
+	if err == nil && o.DNS.exposed(o.DNSZone) {
+		o.DNS.Reached, err = h.dnsEndpoint(ctx, *o, timeout, progress)
+	}
+	r.DNS = o.DNS
+	return err
 }
 
 // check is everything that can refuse, before the first write.

@@ -31,9 +31,13 @@ func Manifests(o Options, c Credentials) []client.Object {
 	return append(objects, deployment(o, checksum(secrets)))
 }
 
-// ExposureManifests are the objects that must be there before the API's address is known.
+// ExposureManifests are the objects that must be there before the addresses of the API and of DNS are known.
 func ExposureManifests(o Options) []client.Object {
-	return []client.Object{namespace(o), service(o)}
+	objects := []client.Object{namespace(o), service(o)}
+	if o.DNS.exposed(o.DNSZone) {
+		objects = append(objects, dnsService(o))
+	}
+	return objects
 }
 
 func objectMeta(o Options, name string) metav1.ObjectMeta {
@@ -100,6 +104,7 @@ func secrets(o Options, c Credentials) []corev1.Secret {
 			corev1.TLSCertKey: c.ServingCert, corev1.TLSPrivateKeyKey: c.ServingKey, keyCACert: c.CACert,
 		}),
 	}
+	all = append(all, secret(SecretDNS, corev1.SecretTypeOpaque, dnsFiles(o)))
 	if data := etcdFiles(o.Etcd); len(data) > 0 {
 		all = append(all, secret(SecretEtcd, corev1.SecretTypeOpaque, data))
 	}

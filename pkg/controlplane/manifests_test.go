@@ -38,6 +38,12 @@ func TestManifests(t *testing.T) {
 			o.Etcd.Servers = []string{"https://etcd-0:2379", "https://etcd-1:2379"}
 			o.Etcd.CA, o.Etcd.Cert, o.Etcd.Key = []byte("etcd-ca"), []byte("etcd-cert"), []byte("etcd-key")
 		}},
+		{"dns", func(o *Options) {
+			o.DNS.ServiceType, o.DNS.Reached = corev1.ServiceTypeNodePort, DNSEndpoint{Hosts: []string{"192.0.2.7"}, Port: 30053}
+			o.DNS.Config = parsed(t, "server: {listenTLS: [\":8853\"], tls: {certFile: /etc/federation/dns/file-1, keyFile: /etc/federation/dns/file-2}}\nzones: [{name: example.com}, {name: shop.example, provider: aws-route53}]")
+			o.DNS.Files = map[string][]byte{"file-1": []byte("certificate"), "file-2": []byte("key")}
+		}},
+		{"dns-elsewhere", func(o *Options) { o.DNS.Config = parsed(t, "zones: [{name: example.com, provider: aws-route53}]") }},
 		{"no-storage", func(o *Options) { o.Etcd.Persistent, o.Port = false, 8443 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -13,6 +13,8 @@ const (
 	SecretServing = "federation-apiserver-serving"  // the API's certificate and key, and the authority's certificate
 	SecretKeys    = "federation-apiserver-keys"     // the key of service-account tokens, and the one of Secrets at rest
 	SecretEtcd    = "federation-apiserver-etcd-tls" // client certificate for an external etcd
+	SecretDNS     = "federation-apiserver-dns"      // the DNS configuration with the files that it names
+	ServiceDNS    = "federation-dns"                // the embedded DNS server
 )
 
 // Annotations on the host's namespace and on the kubeconfig context that Init writes.

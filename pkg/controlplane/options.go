@@ -43,6 +43,7 @@ type Options struct {
 	Port int32
 
 	Etcd         Etcd
+	DNS          DNS
 	ArgOverrides []string // "--flag=value" each
 	NodeSelector map[string]string
 }
@@ -91,13 +92,16 @@ func (o Options) Validate() (Options, error) {
 		return o, err
 	}
 	o.DNSZone = zone
+	if o.DNS.ServiceType == "" {
+		o.DNS.ServiceType = o.ServiceType
+	}
 	if o.Image == "" {
 		return o, fmt.Errorf("--image is empty: leave the flag out for %s", DefaultOptions().Image)
 	}
 	if !slices.Contains([]corev1.PullPolicy{corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever}, o.PullPolicy) {
 		return o, fmt.Errorf("--image-pull-policy=%s: use Always, IfNotPresent or Never", o.PullPolicy)
 	}
-	for _, check := range []func(Options) error{validateExposure, validateEtcd, validateOverrides} {
+	for _, check := range []func(Options) error{validateExposure, validateEtcd, validateDNS, validateOverrides} {
 		if err := check(o); err != nil {
 			return o, err
 		}

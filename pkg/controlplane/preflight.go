@@ -52,7 +52,8 @@ func rights(o Options) []right {
 	}
 	add("apps", "deployments", Namespace, write...)
 	add("", "pods", Namespace, "list")
-	if o.ServiceType == corev1.ServiceTypeNodePort && o.AdvertiseAddress == "" {
+	if o.ServiceType == corev1.ServiceTypeNodePort && o.AdvertiseAddress == "" ||
+		o.DNS.exposed(o.DNSZone) && o.DNS.ServiceType == corev1.ServiceTypeNodePort {
 		add("", "nodes", "", "list")
 	}
 	return all

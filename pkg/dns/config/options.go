@@ -73,6 +73,8 @@ func (k TSIGKey) check(at string) (errs []error) {
 type Server struct {
 	// Listen are addresses for UDP and TCP, HOST:PORT; no HOST is all. --dns-listen by default.
 	Listen []string `json:"listen,omitempty"`
+	// Advertise are where the server is reached from outside, HOST:PORT, for who looks and checks; where it listens by default.
+	Advertise []string `json:"advertise,omitempty"`
 	// ListenTLS are addresses for DNS over TLS; they need TLS.
 	ListenTLS []string  `json:"listenTLS,omitempty"`
 	TLS       *TLSFiles `json:"tls,omitempty"`
@@ -193,6 +195,9 @@ type CoreDNSOptions struct {
 func (s *Server) check(zones []Zone) (errs []error) {
 	for i, a := range s.Listen {
 		errs = append(errs, address(fmt.Sprintf("server.listen[%d]", i), a)...)
+	}
+	for i, a := range s.Advertise {
+		errs = append(errs, hostPort(fmt.Sprintf("server.advertise[%d]", i), a)...)
 	}
 	for i, a := range s.ListenTLS {
 		errs = append(errs, address(fmt.Sprintf("server.listenTLS[%d]", i), a)...)
