@@ -208,9 +208,24 @@ func TestStatusPage(t *testing.T) {
 		ControlPlane: controlPlaneStatus{Version: "v1.36.3+kubefed", Ready: true, Leader: "federation-apiserver-0"},
 		Clusters:     []clusterStatus{statusOfCluster(gondor), statusOfCluster(shire)},
 		Objects:      statusOfObjects([]federation.PlacementDecision{good, waiting}),
+		DNS: &dnsStatus{Zones: []federation.ZoneStatus{
+			{Name: "example.com.", Provider: "embedded", State: "Ready", Names: 26, Servers: []string{"192.0.2.53:53"}},
+			{Name: "shop.example.", Provider: "rfc2136", State: "Denied", Message: "the key is not known", Conflicts: 1},
+		}},
 		Tombstones:   []tombstoneStatus{{Kind: "ConfigMap", Namespace: "default", Name: "old", Clusters: []string{"shire"}, Since: metav1.NewTime(time.Now().Add(-time.Hour))}},
 		Warnings:     []warningStatus{{Time: metav1.NewTime(time.Now().Add(-time.Hour)), Object: "Cluster shire", Reason: "ClusterNotReachable", Message: "does not answer"}},
 	}
+	names := func(name string, c ...metav1.Condition) federation.GlobalEndpoints {
+		return federation.GlobalEndpoints{
+			Spec:   federation.GlobalEndpointsSpec{Object: federation.ObjectReference{Kind: "Service", Namespace: "default", Name: name}},
+			Status: federation.GlobalEndpointsStatus{Conditions: c, Where: "gondor Unhealthy"},
+		}
+	}
+	r.DNS.add([]federation.GlobalEndpoints{
+		names("web", ready("True", federation.EndpointsPublished, federation.ReasonPublished, "")...), names("new"),
+		names("idle", ready("False", federation.EndpointsPublished, federation.ReasonNoEndpoints, "")...),
+		names("api", ready("False", federation.EndpointsPublished, federation.ReasonAllUnhealthy, "no endpoint is usable")...),
+	})
 	var out bytes.Buffer
 	printStatus(&out, r)
 	wantGolden(t, "status.txt", out.String())
@@ -218,12 +233,14 @@ func TestStatusPage(t *testing.T) {
 	want := []string{
 		"cluster shire is not ready (ClusterNotReachable)",
 		"1 of 2 objects are not where they should be",
+		"DNS zone shop.example is Denied",
+		"the names of 1 of 4 objects are not as they should be",
 		"1 deleted objects still have copies in members (tombstones)",
 	}
 	if diff := cmp.Diff(want, problems(r)); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
-	r.Clusters, r.Objects, r.Tombstones = r.Clusters[:1], statusOfObjects([]federation.PlacementDecision{good}), nil
+	r.Clusters, r.Objects, r.DNS, r.Tombstones = r.Clusters[:1], statusOfObjects([]federation.PlacementDecision{good}), nil, nil
 	if got := problems(r); len(got) != 0 {
 		t.Errorf("problems of a healthy federation: %q", got)
 	}

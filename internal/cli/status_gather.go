@@ -40,6 +40,7 @@ func gatherStatus(ctx context.Context, found Federation) (statusReport, error) {
 		{"the federation's state", func(ctx context.Context) error { return readIsolation(ctx, reader, &r.Federation) }},
 		{"clusters", func(ctx context.Context) error { return readClusters(ctx, reader, &r) }},
 		{"placement decisions", func(ctx context.Context) error { return readObjects(ctx, reader, &r) }},
+		{"names", func(ctx context.Context) error { return readDNS(ctx, reader, found, &r) }},
 		{"tombstones", func(ctx context.Context) error { return readTombstones(ctx, reader, &r) }},
 		{"events", func(ctx context.Context) error { return readWarnings(ctx, reader, &r) }},
 	} {

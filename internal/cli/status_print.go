@@ -30,6 +30,7 @@ func printStatus(out io.Writer, r statusReport) {
 	}
 	printClusters(out, r.Clusters)
 	printObjects(out, r.Objects)
+	printDNSStatus(out, r.DNS)
 	if len(r.Tombstones) > 0 {
 		fmt.Fprintf(out, "\nTombstones: copies to be removed once their cluster is back\n")
 		table(out, "KIND", "NAMESPACE", "NAME", "CLUSTERS", "AGE")(func(row func(...string)) {

@@ -17,8 +17,10 @@ type statusReport struct {
 	ControlPlane controlPlaneStatus `json:"controlPlane"`
 	Clusters     []clusterStatus    `json:"clusters"`
 	Objects      objectsStatus      `json:"objects"`
-	Tombstones   []tombstoneStatus  `json:"tombstones"`
-	Warnings     []warningStatus    `json:"warnings"`
+	// DNS is absent where nothing is published.
+	DNS        *dnsStatus        `json:"dns,omitempty"`
+	Tombstones []tombstoneStatus `json:"tombstones"`
+	Warnings   []warningStatus   `json:"warnings"`
 	// Problems are one sentence each; none means that all is as it should be.
 	Problems []string `json:"problems"`
 }
@@ -170,6 +172,7 @@ func problems(r statusReport) []string {
 	if n := len(r.Objects.Others); n > 0 {
 		all = append(all, fmt.Sprintf("%d of %d objects are not where they should be", n, r.Objects.Total))
 	}
+	all = append(all, r.DNS.problems()...)
 	if n := len(r.Tombstones); n > 0 {
 		all = append(all, fmt.Sprintf("%d deleted objects still have copies in members (tombstones)", n))
 	}
