@@ -212,8 +212,8 @@ func TestStatusPage(t *testing.T) {
 			{Name: "example.com.", Provider: "embedded", State: "Ready", Names: 26, Servers: []string{"192.0.2.53:53"}},
 			{Name: "shop.example.", Provider: "rfc2136", State: "Denied", Message: "the key is not known", Conflicts: 1},
 		}},
-		Tombstones:   []tombstoneStatus{{Kind: "ConfigMap", Namespace: "default", Name: "old", Clusters: []string{"shire"}, Since: metav1.NewTime(time.Now().Add(-time.Hour))}},
-		Warnings:     []warningStatus{{Time: metav1.NewTime(time.Now().Add(-time.Hour)), Object: "Cluster shire", Reason: "ClusterNotReachable", Message: "does not answer"}},
+		Tombstones: []tombstoneStatus{{Kind: "ConfigMap", Namespace: "default", Name: "old", Clusters: []string{"shire"}, Since: metav1.NewTime(time.Now().Add(-time.Hour))}},
+		Warnings:   []warningStatus{{Time: metav1.NewTime(time.Now().Add(-time.Hour)), Object: "Cluster shire", Reason: "ClusterNotReachable", Message: "does not answer"}},
 	}
 	names := func(name string, c ...metav1.Condition) federation.GlobalEndpoints {
 		return federation.GlobalEndpoints{

@@ -10,7 +10,8 @@ import (
 )
 
 const statusLong = `Show on one page how a federation is: its control plane, its members, the objects that are not where they should be,
-the DNS zones with the names that are not as they should be, copies still to be removed from members that were away (tombstones), and the latest warnings.
+the DNS zones and the names that are not as they should be, copies still to be removed from members that were away
+(tombstones), and the latest warnings.
 
 Exit codes: 0 all is as it should be; 1 the federation could not be asked; 3 it answers, but something is not as it
 should be; 4 the control plane takes itself to be cut off from its members, and moves nothing.`

@@ -101,15 +101,16 @@ func printDNSStatus(out io.Writer, s *dnsStatus) {
 			if z.Since != nil {
 				since = age(z.Since.Time)
 			}
-			row(strings.TrimSuffix(z.Name, "."), z.Provider, z.State, since, fmt.Sprint(z.Names), count(z.Conflicts), dash(strings.Join(z.Servers, ",")), oneLine(z.Message))
+			row(strings.TrimSuffix(z.Name, "."), z.Provider, z.State, since, fmt.Sprint(z.Names), count(z.Conflicts), dash(strings.Join(z.Servers, ",")), dash(oneLine(z.Message)))
 		}
 	})
 	if len(s.Others) == 0 {
 		return
 	}
+	fmt.Fprintln(out)
 	table(out, "KIND", "NAMESPACE", "NAME", "REASON", "CLUSTERS", "MESSAGE")(func(row func(...string)) {
 		for _, o := range s.Others[:min(len(s.Others), objectsShown)] {
-			row(o.Kind, o.Namespace, o.Name, o.Reason, dash(o.Where), oneLine(o.Message))
+			row(o.Kind, o.Namespace, o.Name, o.Reason, dash(o.Where), dash(oneLine(o.Message)))
 		}
 	})
 	if left := len(s.Others) - objectsShown; left > 0 {
