@@ -81,7 +81,7 @@ func (z *zones) connect(federation string) (published []publish.Zone, err error)
 	for _, zone := range z.file.Zones {
 		one := publish.Zone{Name: zone.Name, Kind: zone.Provider}
 		if zone.Provider == config.Embedded {
-			one.Provider, one.Servers, one.DS = z.server, serversOf(z.server, zone), z.server.DS(zone.Name)
+			one.Provider, one.Servers, one.DS = z.server, serversOf(z.server, z.file, zone), z.server.DS(zone.Name)
 		} else {
 			construct, ok := known[zone.Provider]
 			if !ok {
@@ -234,10 +234,13 @@ func ownAddress(listen []string) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 }
 
-// serversOf are where a zone of the embedded server is answered, for people: its secondaries are among them.
-func serversOf(s *dnsserver.Server, z config.Zone) (servers []string) {
-	for _, a := range s.Addresses() {
-		servers = append(servers, a.String())
+// serversOf are where a zone of the embedded server is answered, as the world reaches it: its secondaries are among them.
+func serversOf(s *dnsserver.Server, file *config.Config, z config.Zone) []string {
+	servers := slices.Clone(file.Server.Advertise)
+	if len(servers) == 0 {
+		for _, a := range s.Addresses() {
+			servers = append(servers, a.String())
+		}
 	}
 	for _, secondary := range z.Embedded.Secondaries {
 		servers = append(servers, secondary.Address)
