@@ -173,7 +173,7 @@ func joined(at map[string]string, clusters ...string) string {
 	return strings.Join(all, " ")
 }
 
-// throughName asks the web servers by the global name until each cluster has answered.
+// throughName asks a web server by the global name.
 func throughName(t *testing.T, server, name string) {
 	dialer := &net.Dialer{Resolver: resolverOf(server, "udp")}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}

@@ -93,6 +93,18 @@ func TestExposure(t *testing.T) {
 		}
 		w.must(t, "kubectl", "--context=mountain", "get", "clusters")
 	})
+	t.Run("DNS by node port, and then not exposed", func(t *testing.T) {
+		byPort := append(initCommand, "--api-server-service-type=NodePort")
+		eventually(t, "the zone's servers are known and answer", 60*time.Second, func() (bool, string) {
+			out, err := w.run(t.Context(), "kubefed", "dns", "check", "--context=mountain", "--wait=0s")
+			return err == nil && strings.Contains(out, ":3"), fmt.Sprint(out, err)
+		})
+		w.must(t, append(byPort, "--dns-service-type=None")...)
+		if out := w.must(t, "kubectl", "--context="+bareHost, "-n", "federation-system", "get", "services", "-o", "name"); strings.Contains(out, "federation-dns") {
+			t.Errorf("the DNS server is exposed by %s", out)
+		}
+		w.must(t, byPort...)
+	})
 	t.Run("join interrupted and resumed", func(t *testing.T) {
 		join := []string{"kubefed", "join", bareHost, "--context=mountain", "--labels=tier=prod"}
 		said := w.interrupt(t, join, "clusterroles", "federation.kubefed.dev:member")
