@@ -62,19 +62,24 @@ func (v *view) ports(ref string, names dns.Names, cluster string) (ports []dns.P
 	return ports, weight
 }
 
-// answering are the addresses with which names of an object answer that are not one cluster's own.
-func (v *view) answering(ref string) (found []netip.Addr) {
-	for name := range v.owned[ref] {
-		if clusterName(name) != "" {
-			continue
+// answering are the addresses with which names of an object answer, sorted: all, and those of names that are not one cluster's own.
+func (v *view) answering(ref string) (all, found []netip.Addr) {
+	add := func(to []netip.Addr, a netip.Addr) []netip.Addr {
+		if at, has := slices.BinarySearchFunc(to, a, netip.Addr.Compare); !has {
+			return slices.Insert(to, at, a)
 		}
+		return to
+	}
+	for name := range v.owned[ref] {
+		own := clusterName(name) != ""
 		for _, a := range v.addresses(ref, name) {
-			if !slices.Contains(found, a) {
-				found = append(found, a)
+			all = add(all, a)
+			if !own {
+				found = add(found, a)
 			}
 		}
 	}
-	return found
+	return all, found
 }
 
 // clusterName is the cluster whose own name this is, empty for other names.

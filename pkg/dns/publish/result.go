@@ -29,9 +29,8 @@ type result struct {
 
 // settled is the result of a round for one object.
 func (w *worker) settled(ref string, answer *dns.Answer, plan *dns.Plan, now time.Time) *result {
-	r := &result{names: len(w.view.owned[ref]), answering: w.view.answering(ref), pending: w.pending[ref] > 0}
-	r.published = dns.Published(w.view.of(ref), w.view.federation)[ref]
-	slices.SortFunc(r.published, netip.Addr.Compare)
+	r := &result{names: len(w.view.owned[ref]), pending: w.pending[ref] > 0}
+	r.published, r.answering = w.view.answering(ref)
 	before := w.results[ref]
 	if before != nil {
 		r.refused, r.conflicts, r.invalid, r.held, r.basis = before.refused, before.conflicts, before.invalid, before.held, before.basis

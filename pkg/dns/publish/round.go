@@ -118,7 +118,6 @@ func (w *worker) wishOf(ctx context.Context, refs map[string]bool, epoch int64) 
 func (w *worker) bring(ctx context.Context, refs map[string]bool, all bool) error {
 	fence := w.fence.Current()
 	wish := w.wishOf(ctx, refs, fence.Epoch)
-	w.settle(refs, &wish)
 	batches, tooLarge := dns.Batches(w.fresh(wish.plan.Changes), w.limits)
 	for _, f := range tooLarge {
 		w.quarantine(f)

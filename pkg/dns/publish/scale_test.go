@@ -1,0 +1,137 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"kubefed.dev/kubefed/pkg/dns"
+)
+
+// fleet are Services in clusters, each with an address of its own in each.
+func fleet(b *bench, services int, failed string) map[string]*entry {
+	all := map[string]*entry{}
+	for i := range services {
+		o := service(fmt.Sprintf("s%d", i))
+		var observed []Observed
+		for j, c := range b.facts.clusters {
+			seen := at(c.Name, dns.Healthy, netip.AddrFrom4([4]byte{10, byte(j), byte(i >> 8), byte(i)}).String())
+			if c.Name == failed {
+				seen.State = dns.Unhealthy
+			}
+			observed = append(observed, seen)
+		}
+		all[o.ref()] = b.facts.entryOf(o, observed)
+	}
+	return all
+}
+
+// TestManyServices: 300 Services in 10 clusters, the loss of a cluster, and rest.
+func TestManyServices(t *testing.T) {
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprintf("c%d", i))
+	}
+	p := dns.NewMemory(dns.Limits{}, testZone)
+	b := newBench(t, p, names...)
+	b.start()
+	step := func(what string, entries map[string]*entry) {
+		t.Helper()
+		began := time.Now()
+		b.worker.mark(b.board.put(entries, nil)...)
+		eventually(t, func() string {
+			for ref, e := range entries {
+				r := b.worker.result(ref)
+				usable := slices.DeleteFunc(slices.Clone(e.subject.Endpoints), func(e dns.Endpoint) bool { return e.State != dns.Healthy })
+				if r == nil || len(r.answering) != len(usable) {
+					return ref + " is not as it should be"
+				}
+			}
+			return ""
+		})
+		t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond))
+	}
+	step("published", fleet(b, 300, ""))
+	step("lost", fleet(b, 300, "c3"))
+	rest := b.settledAt(p)
+	b.worker.again(nil, true)
+	b.worker.poke()
+	if now := b.settledAt(p); now != rest {
+		t.Errorf("at rest the zone went from version %s to %s", rest, now)
+	}
+	// One Service among many is changed at once.
+	one := service("s7")
+	began := time.Now()
+	var observed []Observed
+	for _, name := range names {
+		observed = append(observed, at(name, dns.Unhealthy))
+	}
+	observed[1] = at("c1", dns.Healthy, "192.0.2.1")
+	b.put(one, observed...)
+	eventually(t, func() string {
+		if r := b.worker.result(one.ref()); len(r.answering) != 1 {
+			return fmt.Sprintf("it answers %v", r.answering)
+		}
+		return ""
+	})
+	b.answers(p, b.names(one).Global(), "192.0.2.1")
+	t.Logf("one among them: %s", time.Since(began).Round(time.Millisecond))
+}
+
+// TestTwoWriters: another hand changes foreign records and the federation's own all the time; in the end each name of the
+// federation is as it should be, and nothing of the other's is lost.
+func TestTwoWriters(t *testing.T) {
+	p := dns.NewMemory(dns.Limits{}, testZone)
+	b := newBench(t, p, "gondor", "rohan")
+	b.start()
+	fence := dns.Fence{Holder: "other", Epoch: 1}
+	var foreign sync.Map
+	ctx, stop := context.WithCancel(t.Context())
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			set := dns.RecordSet{Name: fmt.Sprintf("host%d.%s", i%20, testZone), Type: dns.A, TTL: 60, Data: []string{fmt.Sprintf("203.0.113.%d", i%250)}}
+			change := dns.Change{Name: set.Name, After: []dns.RecordSet{set}}
+			if before, ok := foreign.Load(set.Name); ok {
+				change.Before = []dns.RecordSet{before.(dns.RecordSet)}
+			}
+			if r, err := p.Apply(ctx, testZone, fence, []dns.Change{change}); err == nil && len(r.Failed) == 0 {
+				foreign.Store(set.Name, set)
+			}
+			// Someone takes the federation's addresses for their own now and then.
+			if s, err := p.Records(ctx, testZone); err == nil && i%5 == 0 {
+				for _, own := range s.Sets {
+					if own.Type == dns.A && rand.N(10) == 0 && dns.InZone(own.Name, "svc."+testZone) {
+						vandal := own
+						vandal.Data = []string{"203.0.113.254"}
+						_, _ = p.Apply(ctx, testZone, fence, []dns.Change{{Name: own.Name, Before: []dns.RecordSet{own}, After: []dns.RecordSet{vandal}}})
+					}
+				}
+			}
+		}
+	})
+	want := map[string][]string{}
+	for i := range 200 {
+		o := service(fmt.Sprintf("s%d", i%20))
+		a, c := fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("198.51.100.%d", i)
+		b.put(o, at("gondor", dns.Healthy, a), at("rohan", dns.Healthy, c))
+		want[b.names(o).Global()] = []string{a, c}
+	}
+	stop()
+	writing.Wait()
+	b.worker.again(nil, true)
+	b.worker.poke()
+	for name, addresses := range want {
+		slices.Sort(addresses)
+		b.answers(p, name, addresses...)
+	}
+	foreign.Range(func(name, set any) bool {
+		b.answers(p, name.(string), set.(dns.RecordSet).Data...)
+		return true
+	})
+}
