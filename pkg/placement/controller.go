@@ -208,6 +208,9 @@ func (c *Controller) budgeted(ctx context.Context, k kind.Kind, obj *unstructure
 			}
 		}
 	}
+	if len(in.Object.Serving) > 0 && hold == 0 {
+		hold = trafficPeriod
+	}
 	c.report(ctx, c.failovers.see(key, &answer.Decision, in.Clusters, in.Now))
 	return answer, undo, hold
 }
@@ -253,6 +256,9 @@ func (c *Controller) input(ctx context.Context, k kind.Kind, obj *unstructured.U
 	in.Scope = c.scopes.Of(in.Policy, in.Clusters)
 	if kind.Dependency(k.GroupKind()) {
 		in.Object.Use, err = c.useOf(ctx, k, obj)
+	}
+	if err == nil {
+		err = c.restraints(ctx, k, obj, &in)
 	}
 	return in, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -202,6 +203,27 @@ func TestFailover(t *testing.T) {
 		"nobody asked for that": {
 			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")},
 			[]step{{3600, sick(0, 0, 0), []string{"a:2", "b:2"}, 0}},
+		},
+		"nothing leaves while clients hold its addresses": {
+			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{
+				{0, func(in *Input) { taint(drain, 0)(in); in.Object.Serving = []string{"a"} }, []string{"a:2", "b:3"}, 0},
+				{1, nil, []string{"a:2", "b:3"}, 0},
+				{2, func(in *Input) { in.Object.Serving = nil }, []string{"a:1", "b:4"}, 0},
+				{3, nil, []string{"b:4", "Tainted=[a]"}, 0},
+			},
+		},
+		"a disruption budget makes the steps small": {
+			Input{Object: func() Object {
+				o := web(8)
+				o.Disruptions = []Disruption{{MaxUnavailable: ptr.To(intstr.FromInt32(1))}}
+				return o
+			}(), Clusters: ready("a", "b"), Current: decided(web(8), "a:4", "b:4")}, []step{
+				{0, taint(drain, 0), []string{"a:4", "b:6"}, 0},
+				{1, nil, []string{"a:3", "b:7"}, 0},
+				{2, nil, []string{"a:2", "b:8"}, 0},
+				{3, nil, []string{"a:1", "b:8"}, 0},
+				{4, nil, []string{"b:8", "Tainted=[a]"}, 0},
+			},
 		},
 		"held back by a budget": {
 			Input{Object: web(4), Clusters: ready("a", "b"), Current: decided(web(4), "a:2", "b:2")}, []step{

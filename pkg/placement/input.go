@@ -104,6 +104,10 @@ type Object struct {
 	// as well. OnlyUse says that it goes nowhere else, unless a policy selects it (a Secret).
 	Use     *Use
 	OnlyUse bool
+	// Disruptions are the disruption budgets that select its pods. Serving are clusters that are drained and whose addresses
+	// clients may still hold from DNS: nothing leaves them yet.
+	Disruptions []Disruption
+	Serving     []string
 	// Rebalance is the value of AnnotationRebalance.
 	Rebalance string
 	// Preferences and ClusterSelector are Federation v1's annotations, empty where there is none.

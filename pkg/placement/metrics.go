@@ -33,7 +33,7 @@ var (
 		Help: "Workloads whose replicas have left a cluster, by reason: Down, Drained or Tainted.",
 	}, []string{"reason"})
 	waitingWorkloads = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "kubefed_failover_waiting_workloads",
+		Name: "kubefed_failover_waiting_count",
 		Help: "Workloads that wait for the federation's budget to leave a cluster that is down.",
 	})
 )

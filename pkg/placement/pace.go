@@ -40,12 +40,18 @@ func pace(q *question, candidates []candidate) {
 	for i := range candidates {
 		candidates[i].proven = candidates[i].ready()
 	}
-	p := pacer{candidates: candidates, order: givingOrder(candidates), ordered: q.Object.Ordered}
+	p := pacer{candidates: candidates, order: givingOrder(candidates), ordered: q.Object.Ordered, step: q.stepOf}
 	if excess := had - size; excess > 0 && !q.Current.Moving && !q.wasWhole() {
 		p.shrink(excess, noLimit)
 	}
 	most := size + lost + q.maxMoving()
 	p.grow(most - p.sum())
+	for i := range candidates {
+		if c := &candidates[i]; c.cause == federation.DisplacedDrained && slices.Contains(q.Object.Serving, c.Name) {
+			c.serves = true
+			q.lacks(missingTraffic)
+		}
+	}
 	p.shrink(p.sum()-size, p.ready()-(q.total-q.maxUnavailable()))
 	p.grow(most - p.sum())
 	for i := range candidates {
@@ -63,6 +69,7 @@ type pacer struct {
 	candidates []candidate
 	order      []*candidate // in which they give
 	ordered    bool
+	step       func(share int64) int64 // how many may leave a cluster at a time
 }
 
 // givingOrder: first what has to leave, the dead before the living, then the later groups.
@@ -130,7 +137,10 @@ func (p *pacer) grow(n int64) {
 func (p *pacer) shrink(n, spare int64) {
 	for _, c := range p.order {
 		less := min(c.gets-c.target, n)
-		if less <= 0 {
+		if spare < noLimit {
+			less = min(less, p.step(c.share)) // what a user scales down goes at once
+		}
+		if less <= 0 || c.serves {
 			continue
 		}
 		may := max(spare, 0)
@@ -177,14 +187,22 @@ func (q *question) maxMoving() int64 {
 	return max(int64(n), 1)
 }
 
-// maxUnavailable is how many replicas may be missing while others move: a percentage is rounded down.
+// maxUnavailable is how many replicas may be missing while others move: a percentage is rounded down. A disruption budget
+// that allows fewer, of all replicas in the federation, goes before.
 func (q *question) maxUnavailable() int64 {
-	if m := q.rule.Moves; m != nil && m.MaxUnavailable != nil {
-		if n, err := intstr.GetScaledValueFromIntOrPercent(m.MaxUnavailable, int(q.total), false); err == nil {
-			return min(max(int64(n), 0), q.total)
-		}
+	m := q.rule.Moves
+	if m == nil || m.MaxUnavailable == nil {
+		return 0
 	}
-	return 0
+	n, err := intstr.GetScaledValueFromIntOrPercent(m.MaxUnavailable, int(q.total), false)
+	if err != nil {
+		return 0
+	}
+	most := min(max(int64(n), 0), q.total)
+	for _, d := range q.Object.Disruptions {
+		most = min(most, d.allows(q.total))
+	}
+	return most
 }
 
 func targetOf(candidates []candidate) (sum int64) {

@@ -35,6 +35,7 @@ type candidate struct {
 	unproven bool
 	lent     int64
 	recalls  bool
+	serves   bool // clients may hold its addresses: nothing leaves it yet
 	// rank breaks ties. It differs from object to object, so that remainders spread over the clusters.
 	rank uint64
 
