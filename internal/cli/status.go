@@ -3,13 +3,15 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 )
 
-const statusLong = `Show on one page how a federation is: its control plane, its members, the objects that are not where they should be,
+const statusLong = `Show on one page how a federation is: its control plane, its members with verdicts and evidence,
+what moves between them and what that waits for, the objects that are not where they should be,
 the DNS zones and the names that are not as they should be, copies still to be removed from members that were away
 (tombstones), and the latest warnings.
 
@@ -19,6 +21,7 @@ should be; 4 the control plane takes itself to be cut off from its members, and 
 type statusFlags struct {
 	FederationFlags
 	output string
+	watch  bool
 }
 
 func newStatus(s Streams) *cobra.Command {
@@ -27,13 +30,14 @@ func newStatus(s Streams) *cobra.Command {
 		Use:               "status",
 		Short:             "Show how the federation is, on one page",
 		Long:              statusLong,
-		Example:           "  kubefed status\n  kubefed status --context=fellowship -o json",
+		Example:           "  kubefed status\n  kubefed status --watch\n  kubefed status --context=fellowship -o json",
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), f, s) },
 	}
 	f.addFlags(cmd)
 	cmd.Flags().StringVarP(&f.output, "output", "o", "", "json or yaml")
+	cmd.Flags().BoolVarP(&f.watch, "watch", "w", false, "show it again and again: a page on a terminal, else a line for each change, with -o json an object in a line")
 	completeFlag(cmd, "output", cobra.FixedCompletions([]string{"json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -42,9 +46,15 @@ func runStatus(ctx context.Context, f *statusFlags, s Streams) error {
 	if err := checkOutput(f.output); err != nil {
 		return err
 	}
+	if f.watch && f.output == "yaml" {
+		return &ExitError{ExitUsage, errors.New("--watch goes with -o json, or with no output format")}
+	}
 	found, err := FindFederation(ctx, f.FederationFlags)
 	if err != nil {
 		return fmt.Errorf("%w\nis the control plane up? In its host cluster: kubectl -n federation-system get pods,services", err)
+	}
+	if f.watch {
+		return watchStatus(ctx, found, f.output, s)
 	}
 	report, err := gatherStatus(ctx, found)
 	if err != nil {

@@ -37,7 +37,7 @@ func gatherStatus(ctx context.Context, found Federation) (statusReport, error) {
 		read func(context.Context) error
 	}{
 		{"the control plane's health", func(ctx context.Context) error { return readControlPlane(ctx, config, reader, &r.ControlPlane) }},
-		{"the federation's state", func(ctx context.Context) error { return readIsolation(ctx, reader, &r.Federation) }},
+		{"the federation's state", func(ctx context.Context) error { return readFederation(ctx, reader, &r) }},
 		{"clusters", func(ctx context.Context) error { return readClusters(ctx, reader, &r) }},
 		{"placement decisions", func(ctx context.Context) error { return readObjects(ctx, reader, &r) }},
 		{"names", func(ctx context.Context) error { return readDNS(ctx, reader, found, &r) }},
@@ -110,16 +110,17 @@ func failingChecks(body string, err error) []string {
 }
 
 // readIsolation reads whether the control plane is cut off; an older one does not say.
-func readIsolation(ctx context.Context, reader client.Reader, s *federationStatus) error {
+func readFederation(ctx context.Context, reader client.Reader, r *statusReport) error {
 	var f federation.Federation
-	if err := reader.Get(ctx, client.ObjectKey{Name: s.Name}, &f); err != nil {
+	if err := reader.Get(ctx, client.ObjectKey{Name: r.Federation.Name}, &f); err != nil {
 		if meta.IsNoMatchError(err) {
 			return nil
 		}
 		return client.IgnoreNotFound(err)
 	}
+	r.Moves.Paused = f.Spec.Failover.Paused
 	if c := meta.FindStatusCondition(f.Status.Conditions, federation.FederationIsolated); c != nil && c.Status == metav1.ConditionTrue {
-		s.Isolated = c.Message
+		r.Federation.Isolated = c.Message
 	}
 	return nil
 }
@@ -142,12 +143,17 @@ const pageSize = 500
 
 func readObjects(ctx context.Context, reader client.Reader, r *statusReport) error {
 	r.Objects.Others = []objectStatus{}
+	r.Moves.Waiting, r.Moves.Away = []waitStatus{}, []clusterMoves{}
+	defer r.Moves.sort()
 	for next := ""; ; {
 		var list federation.PlacementDecisionList
 		if err := reader.List(ctx, &list, client.Limit(pageSize), client.Continue(next)); err != nil {
 			return err
 		}
 		page := statusOfObjects(list.Items)
+		for i := range list.Items {
+			r.Moves.add(&list.Items[i].Spec)
+		}
 		r.Objects.Total += page.Total
 		r.Objects.Synced += page.Synced
 		r.Objects.Others = append(r.Objects.Others, page.Others...)

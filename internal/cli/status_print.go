@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -29,6 +30,7 @@ func printStatus(out io.Writer, r statusReport) {
 		fmt.Fprintf(out, "  ISOLATED     %s\n", oneLine(f.Isolated))
 	}
 	printClusters(out, r.Clusters)
+	printMoves(out, r.Moves)
 	printObjects(out, r.Objects)
 	printDNSStatus(out, r.DNS)
 	if len(r.Tombstones) > 0 {
@@ -66,11 +68,24 @@ func printClusters(out io.Writer, clusters []clusterStatus) {
 				verdict = c.Verdict.State
 			}
 			if c.impaired() { // it says more than the condition
-				message = c.Verdict.Reason + ": " + oneLine(c.Verdict.Message)
+				message = c.Verdict.Reason + ": " + oneLine(c.Verdict.Message) + evidenceOf(c.Verdict)
 			}
+			message = strings.TrimSuffix(strings.Join(append(slices.Clone(c.Marks), message), "; "), "; ")
 			row(c.Name, ready, verdict, dash(c.Version), dash(c.Provider), dash(c.Region), fmt.Sprintf("%d/%d", c.Nodes.Ready, c.Nodes.Total), message)
 		}
 	})
+}
+
+// evidenceOf lists what each source says, such as " (API Dead, Witness/rohan Dead)".
+func evidenceOf(v *verdictStatus) string {
+	var words []string
+	for _, e := range v.Evidence {
+		words = append(words, e.Source+" "+e.Says)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
 }
 
 func printObjects(out io.Writer, o objectsStatus) {

@@ -17,6 +17,7 @@ type statusReport struct {
 	ControlPlane controlPlaneStatus `json:"controlPlane"`
 	Clusters     []clusterStatus    `json:"clusters"`
 	Objects      objectsStatus      `json:"objects"`
+	Moves        movesStatus        `json:"moves"`
 	// DNS is absent where nothing is published.
 	DNS        *dnsStatus        `json:"dns,omitempty"`
 	Tombstones []tombstoneStatus `json:"tombstones"`
@@ -45,11 +46,13 @@ type controlPlaneStatus struct {
 }
 
 type clusterStatus struct {
-	Name     string            `json:"name"`
-	Ready    bool              `json:"ready"`
-	Reason   string            `json:"reason,omitempty"`
-	Message  string            `json:"message,omitempty"`
-	Verdict  *verdictStatus    `json:"verdict,omitempty"`
+	Name    string         `json:"name"`
+	Ready   bool           `json:"ready"`
+	Reason  string         `json:"reason,omitempty"`
+	Message string         `json:"message,omitempty"`
+	Verdict *verdictStatus `json:"verdict,omitempty"`
+	// Marks are what people and drills did to it: cordoned, drained, "drill NAME/MODE".
+	Marks    []string          `json:"marks,omitempty"`
 	Version  string            `json:"version,omitempty"`
 	Provider string            `json:"provider,omitempty"`
 	Region   string            `json:"region,omitempty"`
@@ -99,7 +102,7 @@ type warningStatus struct {
 func statusOfCluster(c federation.Cluster) clusterStatus {
 	s := clusterStatus{
 		Name: c.Name, Version: c.Status.Version, Provider: c.Status.Provider, Region: c.Status.Region, Zones: c.Status.Zones,
-		Nodes: c.Status.Nodes, Labels: c.Labels, Verdict: c.Status.Verdict, Reason: "Unknown", Message: "the control plane has not looked at it yet",
+		Nodes: c.Status.Nodes, Labels: c.Labels, Verdict: c.Status.Verdict, Marks: marksOf(&c), Reason: "Unknown", Message: "the control plane has not looked at it yet",
 	}
 	if ready := meta.FindStatusCondition(c.Status.Conditions, federation.ClusterReady); ready != nil {
 		s.Ready, s.Reason, s.Message, s.Since = ready.Status == metav1.ConditionTrue, ready.Reason, ready.Message, &ready.LastTransitionTime
