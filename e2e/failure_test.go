@@ -151,6 +151,12 @@ func TestRestartWritesNothing(t *testing.T) {
 	synced(t, ns, 90*time.Second)
 	kubectl(t, "wait", "-n", ns, "deployment", "--all", "--for=condition=Available", "--timeout=90s")
 	kubectl(t, "wait", "-n", ns, "job/sums", "--for=condition=Complete", "--timeout=60s")
+	for _, m := range members { // a source of evidence is shown once it has spoken for a while
+		eventually(t, "traffic of "+m, 60*time.Second, func() (bool, string) {
+			found := evidence(t, m)
+			return found["Traffic"] == "Alive", fmt.Sprint(found)
+		})
+	}
 	federation.still(t)
 	before := versions(t, ns)
 	if err := syscall.Kill(controlPlane(t), syscall.SIGKILL); err != nil {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,7 +50,8 @@ func TestVerdict(t *testing.T) {
 	died := time.Now()
 	playground(t, "kill", "shire")
 	t.Cleanup(func() {
-		_, _ = federation.run(t.Context(), "kubefed", "playground", "start", "shire", "--dir="+federation.dir)
+		// Also after a failure: the next story needs all members.
+		_, _ = federation.run(context.Background(), "kubefed", "playground", "start", "shire", "--dir="+federation.dir)
 	})
 	judged(t, "shire", "Down", 30*time.Second)
 	took := time.Since(died)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -185,6 +186,7 @@ func TestMembers(t *testing.T) {
 		{"rights", testRights},
 		{"join again", testJoinAgain},
 		{"refusals", testRefusals},
+		{"witness", testWitness},
 		{"idle", testIdle},
 		{"renewal", testRenewal},
 		{"revoked token", testRevoked},
@@ -297,6 +299,45 @@ func testRefusals(t *testing.T, w *world) {
 	expectError(t, err, "is Ready, but you can't reach it")
 	_, err = ReadInfo(t.Context(), w.rohan.config)
 	expectError(t, err, ErrNotFederation.Error())
+}
+
+// testWitness: join installs the witness, leaves it alone the next time, and takes it away when asked.
+func testWitness(t *testing.T, w *world) {
+	o := w.options("gondor", w.gondor)
+	there := func() bool {
+		var d appsv1.Deployment
+		err := w.gondor.client.Get(t.Context(), types.NamespacedName{Namespace: federation.SystemNamespace, Name: WitnessName}, &d)
+		if client.IgnoreNotFound(err) != nil {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	join := func(image string) []string {
+		o.Witness = image
+		result, err := Join(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return result.Repaired
+	}
+	if repaired := join("kubefed.dev/witness:v0"); !there() || !slices.Contains(repaired, "Deployment federation-system/witness in the cluster") {
+		t.Errorf("no witness was installed: %v", repaired)
+	}
+	as, err := openSite("as the federation", w.asFederation(t, "gondor").member.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = as.check(t.Context(), []right{{verb: "create", resource: "services", subresource: "proxy", namespace: federation.SystemNamespace}})
+	expectError(t, err, "services/proxy") // of the witness only
+	if repaired := join("kubefed.dev/witness:v0"); len(repaired) > 0 {
+		t.Errorf("nothing was wrong, but it put right %v", repaired)
+	}
+	if repaired := join(""); there() || len(repaired) != 1 {
+		t.Errorf("the witness is still there, or %v was put right, too", repaired)
+	}
+	if repaired := join(""); len(repaired) > 0 {
+		t.Errorf("nothing was wrong, but it put right %v", repaired)
+	}
 }
 
 // testIdle: probes that find nothing new write nothing.

@@ -91,41 +91,72 @@ type Sighting struct {
 	Known bool
 }
 
-// entries are the evidence as it is shown. A source that says what it said before keeps its time and its words: nothing is
-// written for what has not changed.
-func (e Evidence) entries(before []federation.Evidence, now time.Time) []federation.Evidence {
+// shownAfter is how long a source must say something else before that alone is shown: what is over sooner is not worth a write.
+const shownAfter = 5 * time.Second
+
+// turn is something else that a source began to say, Says "" for nothing.
+type turn struct {
+	says  string
+	since time.Time
+}
+
+// entries are the evidence as it is shown, and the sources that say something else for too short a time. A source that says what it said
+// before keeps its time and its words: nothing is written for what has not changed. at once shows what they say now.
+func (e Evidence) entries(before []federation.Evidence, turns map[string]turn, atOnce bool, now time.Time) ([]federation.Evidence, map[string]turn) {
 	var list []federation.Evidence
-	add := func(source string, s Signal) {
-		if s.Says == "" {
-			return
+	waiting := map[string]turn{}
+	heldBack := func(source, says string) bool {
+		t, ok := turns[source]
+		if !ok || t.says != says || t.since.After(now) {
+			t = turn{says, now}
 		}
-		i := slices.IndexFunc(before, func(b federation.Evidence) bool { return b.Source == source && b.Says == s.Says })
-		if i >= 0 {
+		if atOnce || now.Sub(t.since) >= shownAfter {
+			return false
+		}
+		waiting[source] = t
+		return true
+	}
+	signals := e.signals()
+	for _, n := range signals {
+		if n.Says == "" {
+			continue
+		}
+		i := slices.IndexFunc(before, func(b federation.Evidence) bool { return b.Source == n.source })
+		switch {
+		case i >= 0 && (before[i].Says == n.Says || heldBack(n.source, n.Says)):
 			list = append(list, before[i])
-			return
+			continue
+		case i < 0 && heldBack(n.source, n.Says):
+			continue
 		}
-		if s.Since.IsZero() || s.Since.After(now) {
-			s.Since = now
+		if n.Since.IsZero() || n.Since.After(now) {
+			n.Since = now
 		}
-		list = append(list, federation.Evidence{Source: source, Says: s.Says, Since: second(s.Since), Message: s.Message})
-	}
-	add(federation.SourceAPI, e.API)
-	add(federation.SourceTraffic, e.traffic())
-	add(federation.SourceCloud, e.Cloud)
-	if e.Drill != "" {
-		add(federation.SourceDrill, Signal{Says: federation.SaysDead, Message: "drill " + e.Drill})
-	}
-	witnesses := slices.SortedFunc(slices.Values(e.Witnesses), func(a, b Vote) int { return strings.Compare(a.Witness, b.Witness) })
-	for _, v := range witnesses {
-		add(federation.SourceWitness+v.Witness, v.Signal)
-	}
-	if !e.Settling {
-		return list
+		list = append(list, federation.Evidence{Source: n.source, Says: n.Says, Since: second(n.Since), Message: n.Message})
 	}
 	for i, b := range before {
-		if b.Source != federation.SourceDrill && !slices.ContainsFunc(list, func(l federation.Evidence) bool { return l.Source == b.Source }) {
+		spoke := slices.ContainsFunc(signals, func(n named) bool { return n.source == b.Source && n.Says != "" })
+		if !spoke && b.Source != federation.SourceDrill && (e.Settling || heldBack(b.Source, "")) {
 			list = slices.Insert(list, min(i, len(list)), b)
 		}
+	}
+	return list, waiting
+}
+
+// named is what a source says.
+type named struct {
+	source string
+	Signal
+}
+
+// signals of all sources, in the order in which they are shown.
+func (e Evidence) signals() []named {
+	list := []named{{federation.SourceAPI, e.API}, {federation.SourceTraffic, e.traffic()}, {federation.SourceCloud, e.Cloud}}
+	if e.Drill != "" {
+		list = append(list, named{federation.SourceDrill, Signal{Says: federation.SaysDead, Message: "drill " + e.Drill}})
+	}
+	for _, v := range slices.SortedFunc(slices.Values(e.Witnesses), func(a, b Vote) int { return strings.Compare(a.Witness, b.Witness) }) {
+		list = append(list, named{federation.SourceWitness + v.Witness, v.Signal})
 	}
 	return list
 }

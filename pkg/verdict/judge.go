@@ -35,6 +35,8 @@ type Memory struct {
 	// Returns counts how often it came back from silence lately, Returned is when it did last.
 	Returns  int
 	Returned time.Time
+	// turns are sources that began to say something else a moment ago.
+	turns map[string]turn
 }
 
 // Recall is the memory of a process that starts: the verdict in force. How often the member returned is forgotten.
@@ -81,7 +83,8 @@ func (r Rules) Judge(e Evidence, m Memory, frozen bool, now time.Time) Memory {
 	if f.state == before.State && f.reason == before.Reason {
 		v.Message = before.Message // the same again in other numbers is no news
 	}
-	v.Evidence = e.entries(before.Evidence, now)
+	changed := f.state != before.State || f.reason != before.Reason
+	v.Evidence, m.turns = e.entries(before.Evidence, m.turns, changed, now)
 	m.Verdict = v
 	return m
 }

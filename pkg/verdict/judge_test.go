@@ -206,6 +206,24 @@ func TestImpairment(t *testing.T) {
 	}
 }
 
+// TestNoise: a source that says something else for a moment changes nothing that would be written; one that goes on is shown.
+func TestNoise(t *testing.T) {
+	well, worse := Evidence{API: says(alive), Traffic: probe.Traffic{Probed: 1, Alive: 1}, Witnesses: votes(alive)}, Evidence{API: says(alive), Traffic: probe.Traffic{Probed: 1}}
+	m := judge(well, Memory{}, false, start)
+	before := m.Verdict
+	for i, e := range []Evidence{worse, worse, well, worse, well} {
+		m = judge(e, m, false, start.Add(time.Duration(2*i)*time.Second))
+		if diff := cmp.Diff(before, m.Verdict); diff != "" {
+			t.Fatalf("after %d looks:\n%s", i+1, diff)
+		}
+	}
+	m = judge(worse, m, false, start.Add(20*time.Second))
+	m = judge(worse, m, false, start.Add(25*time.Second))
+	if e := m.Verdict.Evidence; len(e) != 2 || e[1].Says != dead {
+		t.Errorf("evidence that goes on is not shown: %+v", e)
+	}
+}
+
 // TestDrillEnds: what it held is given back at once.
 func TestDrillEnds(t *testing.T) {
 	m := judge(Evidence{API: says(alive)}, Memory{}, false, start)
