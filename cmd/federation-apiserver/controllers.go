@@ -302,7 +302,7 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}), Witnesses: witness.New(),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
-		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), o.identity, o.leaderElect),
+		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), name, o.identity, o.leaderElect),
 	}, nil
 }
 

@@ -45,7 +45,7 @@ func set(name string, t dns.Type, data ...string) dns.RecordSet {
 
 func apply(t *testing.T, p dns.Provider, name string, before, after []dns.RecordSet) dns.Receipt {
 	t.Helper()
-	r, err := p.Apply(t.Context(), zoneName, dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{{Name: name, Before: before, After: after}})
+	r, err := p.Apply(t.Context(), zoneName, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: name, Before: before, After: after}})
 	if err != nil || len(r.Failed) > 0 {
 		t.Fatalf("changing %s: %v %+v", name, err, r.Failed)
 	}

@@ -211,7 +211,7 @@ func TestBulk(t *testing.T) {
 	for _, program := range primaries {
 		t.Run(program.program, func(t *testing.T) {
 			provider := dynamic(t, program.begin(t, zoneName), zoneName)
-			fence := dns.Fence{Holder: "test", Epoch: 1}
+			fence := dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 			state := func(generation int) (changes []dns.Change) {
 				for i := range names {
 					name := fmt.Sprintf("s%d.bulk.%s", i, zoneName)
@@ -271,7 +271,7 @@ func TestClocks(t *testing.T) {
 			program.env = []string{"LD_PRELOAD=" + found[0], "FAKETIME=+1h"}
 			provider := dynamic(t, program.begin(t, zoneName), zoneName)
 			name := "clock." + zoneName
-			receipt, err := provider.Apply(t.Context(), zoneName, dns.Fence{Holder: "test", Epoch: 1},
+			receipt, err := provider.Apply(t.Context(), zoneName, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1},
 				[]dns.Change{{Name: name, After: []dns.RecordSet{set(name, dns.A, "192.0.2.1")}}})
 			if program.program == "pdns_server" {
 				if dns.KindOf(err) != dns.Denied || !strings.Contains(err.Error(), "clock") {

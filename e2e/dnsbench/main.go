@@ -66,7 +66,7 @@ func serveZone(ctx context.Context, names int, out io.Writer) error {
 	for i := range names {
 		changes = append(changes, dns.Change{Name: nameOf(i), After: []dns.RecordSet{{Name: nameOf(i), Type: dns.A, TTL: 20, Data: addressesOf(i)}}})
 	}
-	if _, err := s.Apply(ctx, zoneName, dns.Fence{Holder: "bench", Epoch: 1}, changes); err != nil {
+	if _, err := s.Apply(ctx, zoneName, dns.Fence{Federation: "earth", Holder: "bench", Epoch: 1}, changes); err != nil {
 		return err
 	}
 	if err := s.Start(ctx); err != nil {

@@ -122,7 +122,7 @@ func served(t *testing.T, drop string) string {
 			changes = append(changes, dns.Change{Name: n.Name, After: n.Records})
 		}
 	}
-	receipt, err := s.Apply(ctx, "example.com.", dns.Fence{Holder: "test", Epoch: 1}, changes)
+	receipt, err := s.Apply(ctx, "example.com.", dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, changes)
 	if err != nil || len(receipt.Failed) > 0 {
 		t.Fatal(err, receipt.Failed)
 	}

@@ -201,7 +201,7 @@ func (w *World) publish() error {
 	if len(plan.Conflicts)+len(plan.Held)+len(plan.Orphans) > 0 {
 		return fmt.Errorf("plan: %+v", plan)
 	}
-	removed, added, failed, err := w.zone.Apply(dns.Fence{Holder: "simulation", Epoch: 1}, plan.Changes)
+	removed, added, failed, err := w.zone.Apply(dns.Fence{Federation: "earth", Holder: "simulation", Epoch: 1}, plan.Changes)
 	if err != nil || len(failed) > 0 {
 		return fmt.Errorf("writing the zone: %w, %+v", err, failed)
 	}

@@ -71,7 +71,7 @@ func TestSimulationCanFail(t *testing.T) {
 		t.Error("a dead cluster that is Ready is not seen")
 	}
 	for _, set := range w.zone.Sets() {
-		if _, _, _, err := w.zone.Apply(dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{{Name: set.Name, Before: []dns.RecordSet{set}}}); err != nil {
+		if _, _, _, err := w.zone.Apply(dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: set.Name, Before: []dns.RecordSet{set}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -64,7 +64,7 @@ func (c *Content) drop(k Key) {
 // Apply makes the changes that can be made. It returns what was removed from and added to the zone, with the lease's record, and
 // what failed. With an error of kind Fenced nothing was changed.
 func (c *Content) Apply(fence Fence, changes []Change) (removed, added []RecordSet, failed []Failure, err error) {
-	lease, held := c.sets[Key{Name: LeaseName(c.zone), Type: TXT}]
+	lease, held := c.sets[Key{Name: LeaseName(c.zone, fence.Federation), Type: TXT}]
 	if held {
 		if err := fence.Check(c.zone, lease); err != nil {
 			return nil, nil, nil, err
@@ -197,10 +197,10 @@ func (c *Content) exclusive(before, after map[Key]RecordSet) error {
 // Record is the fence as it is written to a zone: "v=1 holder=HOLDER epoch=N".
 func (f Fence) Record(zone string) RecordSet {
 	text := fmt.Sprintf("v=1 holder=%s epoch=%d", strings.Join(strings.Fields(f.Holder), "_"), f.Epoch)
-	return RecordSet{Name: LeaseName(zone), Type: TXT, TTL: 0, Data: []string{Quote(text)}}
+	return RecordSet{Name: LeaseName(zone, f.Federation), Type: TXT, TTL: 0, Data: []string{Quote(text)}}
 }
 
-// Check compares the fence with a zone's lease record. The error is of kind Fenced.
+// Check compares the fence with its federation's lease record in a zone. The error is of kind Fenced.
 func (f Fence) Check(zone string, lease RecordSet) error {
 	if epoch, ok := leaseEpoch(lease); ok && epoch > f.Epoch {
 		return &Error{Kind: Fenced, Subject: zone, Err: fmt.Errorf("epoch %d has taken over from %d", epoch, f.Epoch)}
@@ -208,10 +208,10 @@ func (f Fence) Check(zone string, lease RecordSet) error {
 	return nil
 }
 
-// EpochOf is the highest epoch under which a zone was written, 0 where it does not say.
-func EpochOf(existing Snapshot, zone string) int64 {
+// EpochOf is the highest epoch under which a federation wrote to a zone, 0 where the zone does not say.
+func EpochOf(existing Snapshot, zone, federation string) int64 {
 	for _, s := range existing.Sets {
-		if s.Name == LeaseName(zone) && s.Type == TXT {
+		if s.Name == LeaseName(zone, federation) && s.Type == TXT {
 			epoch, _ := leaseEpoch(s)
 			return epoch
 		}

@@ -236,7 +236,7 @@ func (w world) plan(t *rapid.T, claims []Claim, known bool) Plan {
 
 func (w world) apply(t *rapid.T, changes []Change) {
 	for range 2 { // I10: a batch may be repeated.
-		r, err := w.provider.Apply(context.Background(), "fed.example.", Fence{"test", 1}, changes)
+		r, err := w.provider.Apply(context.Background(), "fed.example.", Fence{"earth", "test", 1}, changes)
 		if err != nil || len(r.Failed) > 0 {
 			t.Fatalf("applying: %v, failed %+v", err, r.Failed)
 		}
@@ -261,7 +261,7 @@ func TestPlanInvariants(t *testing.T) {
 				}
 			}
 			for _, set := range after.Sets {
-				if set.TTL < w.limits().MinTTL && !slices.ContainsFunc(w.foreign, func(f RecordSet) bool { return Same(f, set) }) && set.Name != LeaseName("fed.example.") {
+				if set.TTL < w.limits().MinTTL && !slices.ContainsFunc(w.foreign, func(f RecordSet) bool { return Same(f, set) }) && set.Name != LeaseName("fed.example.", "earth") {
 					t.Errorf("I6: %s is below the provider's TTL", set)
 				}
 			}
@@ -436,7 +436,7 @@ func TestFence(t *testing.T) {
 		for i := range rapid.IntRange(1, 20).Draw(t, "writes") {
 			epoch := rapid.Int64Range(1, 4).Draw(t, "epoch")
 			name := fmt.Sprintf("n%d.fed.example.", i)
-			_, err := m.Apply(context.Background(), "fed.example.", Fence{"w", epoch}, []Change{{Name: name, After: []RecordSet{a(name, "192.0.2.1")}}})
+			_, err := m.Apply(context.Background(), "fed.example.", Fence{"earth", "w", epoch}, []Change{{Name: name, After: []RecordSet{a(name, "192.0.2.1")}}})
 			if fenced := err != nil; fenced != (epoch < highest) || fenced && KindOf(err) != Fenced {
 				t.Fatalf("I12: epoch %d after %d: %v", epoch, highest, err)
 			}

@@ -39,8 +39,8 @@ func ownedName(ownerName string) (string, bool) {
 	return name, true
 }
 
-// LeaseName is where a zone's fence is written.
-func LeaseName(zone string) string { return "_lease._kubefed." + zone }
+// LeaseName is where the fence of a federation is written in a zone.
+func LeaseName(zone, federation string) string { return "_lease." + federation + "._kubefed." + zone }
 
 // Owner is the federated object that a name is for.
 type Owner struct {

@@ -15,7 +15,7 @@ type Provider interface {
 	Records(ctx context.Context, zone string) (Snapshot, error)
 	// Apply makes changes, each as a whole or not at all; one that fails does not stop the others. A change is made only
 	// if each set it names is as its Before says; a set that is not in Before must not exist. A change whose After is there already counts
-	// as made, so a call may be repeated. All are fenced: if the zone has seen a higher epoch nothing is changed and the
+	// as made, so a call may be repeated. All are fenced: if the zone has seen a higher epoch of the federation nothing is changed and the
 	// error is of kind Fenced. What was applied is in what Records returns after.
 	Apply(ctx context.Context, zone string, fence Fence, changes []Change) (Receipt, error)
 }
@@ -79,9 +79,12 @@ type Change struct {
 	Before, After []RecordSet
 }
 
-// Fence keeps out a writer that has lost its lease.
+// Fence keeps out a writer of a federation that has lost its lease. Each federation has a lease of its own in a zone: two that write
+// to one zone are kept apart by the ownership of names, and their epochs have nothing to do with each other.
 type Fence struct {
-	Holder string
+	// Federation is its name, a DNS label.
+	Federation string
+	Holder     string
 	// Epoch grows with each new holder; from 1.
 	Epoch int64
 }

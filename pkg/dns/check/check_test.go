@@ -41,7 +41,7 @@ func start(t *testing.T, sets ...dns.RecordSet) string {
 	for name, after := range byName {
 		changes = append(changes, dns.Change{Name: name, After: after})
 	}
-	receipt, err := s.Apply(ctx, zone, dns.Fence{Holder: "test", Epoch: 1}, changes)
+	receipt, err := s.Apply(ctx, zone, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, changes)
 	if err != nil || len(receipt.Failed) > 0 {
 		t.Fatal(err, receipt.Failed)
 	}

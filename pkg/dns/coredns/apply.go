@@ -102,7 +102,7 @@ func (w *writer) run(ctx context.Context, changes []dns.Change) (failed []dns.Fa
 
 // commit is the transaction of one change. It was not made if anything it builds on is not as it was read.
 func (w *writer) commit(ctx context.Context, c dns.Change, removed, added []dns.RecordSet) (made bool, err error) {
-	leaseName := dns.LeaseName(w.zone)
+	leaseName := dns.LeaseName(w.zone, w.fence.Federation)
 	gone := map[string]bool{}
 	conditions := w.guards(c, leaseName)
 	var operations []clientv3.Op

@@ -118,7 +118,7 @@ func TestForeign(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	www := "www." + zoneName
-	fence := dns.Fence{Holder: "test", Epoch: 1}
+	fence := dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 	receipt, err := p.Apply(t.Context(), zoneName, fence, []dns.Change{{Name: www, After: []dns.RecordSet{set(www, dns.A, "192.0.2.7")}}})
 	if err != nil || len(receipt.Failed) != 1 || dns.KindOf(receipt.Failed[0].Err) != dns.Conflict {
 		t.Errorf("%+v, error %v; want a conflict", receipt, err)
@@ -186,7 +186,7 @@ func TestAwait(t *testing.T) {
 	p.config.Servers = []string{later.Addresses()[0].String()}
 	name := "web." + zoneName
 	changes := []dns.Change{{Name: name, After: []dns.RecordSet{set(name, dns.A, "192.0.2.1")}}}
-	fence := dns.Fence{Holder: "test", Epoch: 1}
+	fence := dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 	receipt, err := p.Apply(t.Context(), zoneName, fence, changes)
 	if err != nil {
 		t.Fatal(err)

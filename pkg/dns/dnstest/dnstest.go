@@ -15,7 +15,7 @@ import (
 
 // Run checks a provider in one of its zones, which must be empty and belong to the test.
 func Run(t *testing.T, provider dns.Provider, zone string) {
-	s := &suite{provider: provider, zone: zone, fence: dns.Fence{Holder: "test", Epoch: 1}}
+	s := &suite{provider: provider, zone: zone, fence: dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}}
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T)
@@ -29,6 +29,7 @@ func Run(t *testing.T, provider dns.Provider, zone string) {
 		{"a CNAME never stands beside other data", s.exclusive},
 		{"a name outside the zone, malformed data and the other family's addresses are Invalid", s.invalid},
 		{"a lower epoch is fenced off", s.fences},
+		{"two federations write to one zone, each under its own lease", s.federations},
 		{"of writers that race none loses an update", s.races},
 		{"random schedules of two writers lose nothing", s.schedules},
 		{"routed sets are kept apart", s.routed},
@@ -229,17 +230,48 @@ func (s *suite) fences(t *testing.T) {
 	name := s.name("fences")
 	one, two := []dns.RecordSet{set(name, dns.A, "192.0.2.1")}, []dns.RecordSet{set(name, dns.A, "192.0.2.2")}
 	s.must(t, name, nil, one)
-	taken := dns.Fence{Holder: "next", Epoch: 2}
+	taken := s.fence
+	taken.Holder, taken.Epoch = "next", 2
 	if err := s.apply(t, taken, name, one, two); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, s.apply(t, s.fence, name, two, one), dns.Fenced)
 	s.holds(t, name, two)
-	lease := s.sets(t, dns.LeaseName(s.zone))
+	lease := s.sets(t, dns.LeaseName(s.zone, s.fence.Federation))
 	if len(lease) != 1 || !dns.Same(lease[0], taken.Record(s.zone)) {
 		t.Errorf("lease %+v, want %+v", lease, taken.Record(s.zone))
 	}
 	s.fence.Epoch = 3
+}
+
+// federations lets two write to one zone, one of them in a much later term.
+func (s *suite) federations(t *testing.T) {
+	earth, mars := s.fence, dns.Fence{Federation: "mars", Holder: "test", Epoch: s.fence.Epoch + 40}
+	own := func(f dns.Fence, label, address string) []dns.RecordSet {
+		name := s.name(label)
+		sets := []dns.RecordSet{set(name, dns.A, address)}
+		return append(sets, dns.Ownership{Federation: f.Federation, Owner: dns.Owner{Ref: "svc/shop/" + label, UID: "7d1c"},
+			Epoch: f.Epoch, Types: []dns.Type{dns.A}, Hash: dns.HashOf(sets)}.Record(name))
+	}
+	for _, step := range []struct {
+		fence   dns.Fence
+		label   string
+		address string
+	}{{earth, "of-earth", "192.0.2.1"}, {mars, "of-mars", "192.0.2.2"}, {earth, "also-of-earth", "192.0.2.1"}, {mars, "also-of-mars", "192.0.2.2"}, {earth, "claimed", "192.0.2.1"}} {
+		if err := s.apply(t, step.fence, s.name(step.label), nil, own(step.fence, step.label, step.address)); err != nil {
+			t.Errorf("%s writes %s: %v", step.fence.Federation, step.label, err)
+		}
+	}
+	wantKind(t, s.apply(t, mars, s.name("claimed"), nil, own(mars, "claimed", "192.0.2.2")), dns.Conflict)
+	s.holds(t, s.name("claimed"), own(earth, "claimed", "192.0.2.1")[:1])
+	earlier := mars
+	earlier.Epoch--
+	wantKind(t, s.apply(t, earlier, s.name("late"), nil, own(earlier, "late", "192.0.2.2")), dns.Fenced)
+	for _, f := range []dns.Fence{earth, mars} {
+		if lease := s.sets(t, dns.LeaseName(s.zone, f.Federation)); len(lease) != 1 || !dns.Same(lease[0], f.Record(s.zone)) {
+			t.Errorf("lease of %s is %+v, want %+v", f.Federation, lease, f.Record(s.zone))
+		}
+	}
 }
 
 // races lets writers add an address each to one name, by reading, adding and writing until no other was faster.

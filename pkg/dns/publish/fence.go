@@ -25,6 +25,8 @@ import (
 type Fence struct {
 	reader client.Reader // not a cache
 	writer client.Writer
+	// federation is whose lease in the zones it is.
+	federation string
 	// holder is this process' identity at the Lease; elected says whether there is one.
 	holder  string
 	elected bool
@@ -35,8 +37,8 @@ type Fence struct {
 
 // NewFence reads the Lease through reader, which is not a cache. holder is this process' identity at it; without elections there is
 // no Lease, and the term is the zones'.
-func NewFence(reader client.Reader, writer client.Writer, holder string, elected bool) *Fence {
-	return &Fence{reader: reader, writer: writer, holder: holder, elected: elected}
+func NewFence(reader client.Reader, writer client.Writer, federation, holder string, elected bool) *Fence {
+	return &Fence{reader: reader, writer: writer, federation: federation, holder: holder, elected: elected, now: dns.Fence{Federation: federation}}
 }
 
 var leaseKey = client.ObjectKey{Namespace: federation.SystemNamespace, Name: federation.ControllersLease}
@@ -65,7 +67,7 @@ func (f *Fence) begin(ctx context.Context) error {
 func (f *Fence) set(epoch int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.now = dns.Fence{Holder: f.holder, Epoch: max(f.now.Epoch, epoch)}
+	f.now = dns.Fence{Federation: f.federation, Holder: f.holder, Epoch: max(f.now.Epoch, epoch)}
 }
 
 func termOf(lease *coordinationv1.Lease) int64 {

@@ -68,7 +68,7 @@ func (w *worker) read(ctx context.Context) error {
 		return fmt.Errorf("reading the zone: %w", err)
 	}
 	readsTotal.WithLabelValues(w.zone).Inc()
-	if seen := dns.EpochOf(snapshot, w.zone); seen > w.fence.Current().Epoch {
+	if seen := dns.EpochOf(snapshot, w.zone, w.fence.federation); seen > w.fence.Current().Epoch {
 		if err := w.fence.raise(ctx, seen); err != nil {
 			return &dns.Error{Kind: dns.Fenced, Subject: w.zone, Err: err}
 		}

@@ -89,7 +89,7 @@ func TestTwoWriters(t *testing.T) {
 	p := dns.NewMemory(dns.Limits{}, testZone)
 	b := newBench(t, p, "gondor", "rohan")
 	b.start()
-	fence := dns.Fence{Holder: "other", Epoch: 1}
+	fence := dns.Fence{Federation: "earth", Holder: "other", Epoch: 1}
 	var foreign sync.Map
 	ctx, stop := context.WithCancel(t.Context())
 	var writing sync.WaitGroup

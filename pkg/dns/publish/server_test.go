@@ -248,7 +248,7 @@ func (w *world) run(provider dns.Provider) {
 	}
 	catalog := kind.NewCatalog(discovery.NewDiscoveryClientForConfigOrDie(config), mgr.GetCache())
 	w.publisher = New(Options{Federation: "earth", Zones: []Zone{{Name: testZone, Kind: "embedded", Provider: provider}},
-		Fence: NewFence(mgr.GetAPIReader(), mgr.GetClient(), "test", false)},
+		Fence: NewFence(mgr.GetAPIReader(), mgr.GetClient(), "earth", "test", false)},
 		Clients{Cache: mgr.GetCache(), Client: mgr.GetClient(), Direct: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("dns")}, catalog, w.source)
 	if err := errors.Join(mgr.Add(w.publisher), mgr.Add(catalog)); err != nil {
 		w.t.Fatal(err)

@@ -42,7 +42,7 @@ func clusters(names ...string) (out []Cluster) {
 
 func newBench(t *testing.T, provider dns.Provider, names ...string) *bench {
 	t.Helper()
-	options := &Options{Federation: "earth", Zones: []Zone{{Name: testZone, Provider: provider}}, Fence: NewFence(nil, nil, "test", false)}
+	options := &Options{Federation: "earth", Zones: []Zone{{Name: testZone, Provider: provider}}, Fence: NewFence(nil, nil, "earth", "test", false)}
 	options.fill()
 	if err := options.Fence.begin(t.Context()); err != nil {
 		t.Fatal(err)
@@ -288,7 +288,7 @@ func TestInvalidNameIsQuarantined(t *testing.T) {
 		}
 		tried++
 		rest := slices.Delete(slices.Clone(changes), i, i+1)
-		r, err := memory.Apply(t.Context(), testZone, dns.Fence{Holder: "test", Epoch: 1}, rest)
+		r, err := memory.Apply(t.Context(), testZone, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, rest)
 		r.Failed = append(r.Failed, dns.Failure{Change: changes[i], Err: &dns.Error{Kind: dns.Invalid, Subject: bad, Err: errors.New("not here")}})
 		return r, err, true
 	}}
@@ -315,7 +315,7 @@ func TestInvalidNameIsQuarantined(t *testing.T) {
 // TestFenced: who has lost the lease changes nothing more; who holds it takes the zone's term.
 func TestFenced(t *testing.T) {
 	p := dns.NewMemory(dns.Limits{}, testZone)
-	later := dns.Fence{Holder: "other", Epoch: 9}
+	later := dns.Fence{Federation: "earth", Holder: "other", Epoch: 9}
 	foreign := dns.RecordSet{Name: "x." + testZone, Type: dns.A, TTL: 60, Data: []string{"192.0.2.9"}}
 	if _, err := p.Apply(t.Context(), testZone, later, []dns.Change{{Name: foreign.Name, After: []dns.RecordSet{foreign}}}); err != nil {
 		t.Fatal(err)
@@ -335,7 +335,7 @@ func TestFenced(t *testing.T) {
 func TestForeignAndSharedNames(t *testing.T) {
 	p := dns.NewMemory(dns.Limits{}, testZone)
 	foreign := dns.RecordSet{Name: "a.global.example.com.", Type: dns.A, TTL: 60, Data: []string{"192.0.2.9"}}
-	if _, err := p.Apply(t.Context(), testZone, dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{{Name: foreign.Name, After: []dns.RecordSet{foreign}}}); err != nil {
+	if _, err := p.Apply(t.Context(), testZone, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: foreign.Name, After: []dns.RecordSet{foreign}}}); err != nil {
 		t.Fatal(err)
 	}
 	ingress := func(name string, hosts ...string) Object {

@@ -73,7 +73,7 @@ func (w *writer) round(ctx context.Context, changes []dns.Change, again bool) (p
 		return nil, err
 	}
 	content := dns.NewContent(w.zone, now.sets)
-	lease := now.raw[dns.Key{Name: dns.LeaseName(w.zone), Type: dns.TXT}]
+	lease := now.raw[dns.Key{Name: dns.LeaseName(w.zone, w.fence.Federation), Type: dns.TXT}]
 	if len(changes) == 0 {
 		return nil, nil
 	}
@@ -81,14 +81,14 @@ func (w *writer) round(ctx context.Context, changes []dns.Change, again bool) (p
 	if err != nil {
 		return nil, err
 	}
-	next := newUpdate(w.zone, lease)
+	next := newUpdate(w.zone, w.fence.Federation, lease)
 	flush := func() error {
 		if len(next.edits) == 0 {
 			return nil
 		}
 		undone, err := w.write(ctx, next)
 		pending = append(pending, undone...)
-		next = newUpdate(w.zone, held)
+		next = newUpdate(w.zone, w.fence.Federation, held)
 		return err
 	}
 	for _, c := range changes {

@@ -87,7 +87,7 @@ func TestLeftOut(t *testing.T) {
 		return []*miekg.Msg{message(t)}
 	}}).start(t)
 	name := "web." + zoneName
-	receipt, err := p.Apply(t.Context(), zoneName, dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{{Name: name,
+	receipt, err := p.Apply(t.Context(), zoneName, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: name,
 		Before: []dns.RecordSet{set(name, dns.A, "192.0.2.1")}, After: []dns.RecordSet{set(name, dns.CNAME, "x."+zoneName)}}})
 	if err != nil || len(receipt.Failed) != 1 || dns.KindOf(receipt.Failed[0].Err) != dns.Conflict || !strings.Contains(receipt.Failed[0].Err.Error(), "left out") {
 		t.Errorf("%+v, error %v; want a conflict", receipt, err)
@@ -98,7 +98,7 @@ func TestLeftOut(t *testing.T) {
 func TestUpdate(t *testing.T) {
 	name := "web." + zoneName
 	was, will := set(name, dns.A, "192.0.2.1"), set(name, dns.A, "192.0.2.2")
-	u := newUpdate(zoneName, []miekg.RR{rr(t, `_lease._kubefed.fed.example. 0 IN TXT "v=1 holder=a epoch=1"`)})
+	u := newUpdate(zoneName, "earth", []miekg.RR{rr(t, `_lease.earth._kubefed.fed.example. 0 IN TXT "v=1 holder=a epoch=1"`)})
 	taken, err := u.add(edit{change: dns.Change{Name: name, Before: []dns.RecordSet{was}, After: []dns.RecordSet{will}},
 		before: [][]miekg.RR{{rr(t, "web.fed.example. 60 IN A 192.0.2.1")}}, removed: []dns.RecordSet{was}, added: []dns.RecordSet{will}})
 	if err != nil || !taken {
@@ -113,7 +113,7 @@ func TestUpdate(t *testing.T) {
 		}
 	}
 	want := []string{
-		`_lease._kubefed.fed.example. 0 IN TXT "v=1 holder=a epoch=1"`,
+		`_lease.earth._kubefed.fed.example. 0 IN TXT "v=1 holder=a epoch=1"`,
 		"web.fed.example. 0 IN A 192.0.2.1",
 		"web.fed.example. 0 NONE CNAME",
 		"web.fed.example. 0 CLASS255 A",
@@ -130,7 +130,7 @@ func TestUpdate(t *testing.T) {
 		many = append(many, fmt.Sprintf("2001:db8::%x", i+1))
 	}
 	large := set(name, dns.AAAA, many...).Canonical()
-	if taken, err := newUpdate(zoneName, nil).add(edit{change: dns.Change{Name: name, After: []dns.RecordSet{large}}, added: []dns.RecordSet{large}}); taken || err == nil {
+	if taken, err := newUpdate(zoneName, "earth", nil).add(edit{change: dns.Change{Name: name, After: []dns.RecordSet{large}}, added: []dns.RecordSet{large}}); taken || err == nil {
 		t.Error("a change that is larger than a message was taken")
 	}
 }

@@ -52,12 +52,12 @@ type update struct {
 	octets                              int
 }
 
-func newUpdate(zone string, lease []miekg.RR) *update {
+func newUpdate(zone, federation string, lease []miekg.RR) *update {
 	u := &update{zone: zone, names: map[string]bool{}, lease: lease, octets: 12 + len(zone) + 5}
 	if len(lease) > 0 {
 		u.require(lease)
 	} else {
-		u.prerequisites = append(u.prerequisites, marker(dns.LeaseName(zone), miekg.TypeTXT, miekg.ClassNONE))
+		u.prerequisites = append(u.prerequisites, marker(dns.LeaseName(zone, federation), miekg.TypeTXT, miekg.ClassNONE))
 	}
 	return u
 }

@@ -97,7 +97,7 @@ func BenchmarkSwap(b *testing.B) {
 	s := largeServer(b, 100000)
 	const name = "s500.shop.earth.svc.fed.example."
 	before := s.primaries["fed.example."].content.At(name)
-	fence := dns.Fence{Holder: "b", Epoch: 1}
+	fence := dns.Fence{Federation: "earth", Holder: "b", Epoch: 1}
 	var longest time.Duration
 	for i := 0; b.Loop(); i++ {
 		begin := time.Now()

@@ -55,7 +55,7 @@ func put(t testing.TB, s *Server, sets ...dns.RecordSet) {
 	for name, sets := range byName {
 		changes = append(changes, dns.Change{Name: name, After: sets})
 	}
-	r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Holder: "test", Epoch: 1}, changes)
+	r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, changes)
 	if err != nil || len(r.Failed) > 0 {
 		t.Fatalf("putting records: %v, %+v", err, r.Failed)
 	}

@@ -44,7 +44,7 @@ func TestReplacingIsAtomic(t *testing.T) {
 		if i%2 == 1 {
 			before, after = alias, addresses
 		}
-		r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{{Name: name, Before: before, After: after}})
+		r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: name, Before: before, After: after}})
 		if err != nil || len(r.Failed) > 0 {
 			t.Fatal(err, r.Failed)
 		}
@@ -73,7 +73,7 @@ func TestServedIsWhatIsStored(t *testing.T) {
 			if rapid.Bool().Draw(r, "there") {
 				change.After = []dns.RecordSet{set(name, dns.A, fmt.Sprintf("192.0.2.%d", rapid.IntRange(1, 9).Draw(r, "address")))}
 			}
-			if _, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{change}); err != nil {
+			if _, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{change}); err != nil {
 				r.Fatal(err)
 			}
 		}

@@ -122,7 +122,7 @@ func TestTransfer(t *testing.T) {
 		for j := range change.After {
 			change.After[j] = change.After[j].Canonical()
 		}
-		if r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Holder: "test", Epoch: 1}, []dns.Change{change}); err != nil || len(r.Failed) > 0 {
+		if r, err := s.Apply(t.Context(), "fed.example.", dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{change}); err != nil || len(r.Failed) > 0 {
 			t.Fatal(err, r)
 		}
 	}

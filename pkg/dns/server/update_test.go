@@ -51,7 +51,7 @@ func sendUpdate(t *testing.T, s *Server, m *miekg.Msg, key string) int {
 func TestUpdate(t *testing.T) {
 	s := updateServer(t)
 	const owned, challenge = "web.fed.example.", "_acme-challenge.web.fed.example."
-	fence := dns.Fence{Holder: "test", Epoch: 1}
+	fence := dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 	ours := []dns.RecordSet{set(owned, dns.A, "192.0.2.1"), set(dns.OwnerName(owned), dns.TXT, dns.Quote("v=1 fed=earth uid=1 owner=svc/shop/web h=1"))}
 	if r, err := s.Apply(t.Context(), "fed.example.", fence, []dns.Change{{Name: owned, After: ours}}); err != nil || len(r.Failed) > 0 {
 		t.Fatal(err, r)
@@ -89,7 +89,7 @@ func TestUpdate(t *testing.T) {
 		{"a name of the federation", update(func(m *miekg.Msg) { m.RemoveName(rr(owned + " 0 IN A 192.0.2.1")) }), "acme.", rcodeRefused},
 		{"data beside that of the federation", update(func(m *miekg.Msg) { m.Insert(rr(owned + ` 60 IN TXT "x"`)) }), "acme.", rcodeRefused},
 		{"an ownership record", update(func(m *miekg.Msg) { m.Insert(rr(dns.OwnerName(challenge) + ` 60 IN TXT "x"`)) }), "acme.", rcodeRefused},
-		{"the lease", update(func(m *miekg.Msg) { m.RemoveName(rr(dns.LeaseName("fed.example.") + ` 0 IN TXT "x"`)) }), "acme.", rcodeRefused},
+		{"the lease", update(func(m *miekg.Msg) { m.RemoveName(rr(dns.LeaseName("fed.example.", "earth") + ` 0 IN TXT "x"`)) }), "acme.", rcodeRefused},
 		{"the apex", update(func(m *miekg.Msg) { m.RemoveName(rr("fed.example. 0 IN NS ns9.")) }), "acme.", rcodeRefused},
 		{"a name outside", update(func(m *miekg.Msg) { m.Insert(rr("x.example. 60 IN A 192.0.2.1")) }), "acme.", miekg.RcodeNotZone},
 		{"a type that the zone has no room for", update(func(m *miekg.Msg) { m.Insert(rr("x.fed.example. 60 IN MX 10 mail.")) }), "acme.", rcodeRefused},
@@ -110,7 +110,7 @@ func TestUpdate(t *testing.T) {
 	for _, have := range snapshot.Sets {
 		if data, ok := want[have.Name]; ok && have.Data[0] == data && len(have.Data) == 1 {
 			delete(want, have.Name)
-		} else if have.Name != dns.OwnerName(owned) && have.Name != dns.LeaseName("fed.example.") {
+		} else if have.Name != dns.OwnerName(owned) && have.Name != dns.LeaseName("fed.example.", "earth") {
 			t.Errorf("%s should not be there", have)
 		}
 	}

@@ -143,8 +143,8 @@ func (w *writer) lease() edit {
 
 // hold looks whether the lease is this writer's to take, from memory where it was seen before: Route 53 compares anyway.
 func (w *writer) hold(ctx context.Context) error {
-	if !w.zone.known {
-		sets, err := w.p.at(ctx, w.zone, w.id, dns.LeaseName(w.zone.name))
+	if !w.zone.known || w.zone.federation != w.fence.Federation {
+		sets, err := w.p.at(ctx, w.zone, w.id, dns.LeaseName(w.zone.name, w.fence.Federation))
 		if err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (w *writer) hold(ctx context.Context) error {
 				w.zone.lease = &raw
 			}
 		}
-		w.zone.known = true
+		w.zone.known, w.zone.federation = true, w.fence.Federation
 	}
 	if w.zone.lease == nil {
 		return nil

@@ -55,7 +55,7 @@ func TestLosingACluster(t *testing.T) {
 					t.Errorf("%s goes first, want a wide name", plan.Changes[0].Name)
 				}
 				before := server.Calls("ChangeResourceRecordSets")
-				r, err := p.Apply(t.Context(), testZone, dns.Fence{Holder: "test", Epoch: 1}, plan.Changes)
+				r, err := p.Apply(t.Context(), testZone, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, plan.Changes)
 				if err != nil || len(r.Failed) > 0 {
 					t.Fatal(err, len(r.Failed))
 				}

@@ -88,7 +88,7 @@ func roundTrip(t *testing.T, p *Provider) {
 	}
 	for i, step := range []struct{ before, after []dns.RecordSet }{{nil, sets}, {sets, next}, {next, nil}} {
 		// moto takes no CREATE that it has seen before, not even after a DELETE: each batch has another lease.
-		fence := dns.Fence{Holder: "test", Epoch: int64(i + 1)}
+		fence := dns.Fence{Federation: "earth", Holder: "test", Epoch: int64(i + 1)}
 		r, err := p.Apply(t.Context(), testZone, fence, changesOf(step.before, step.after))
 		if err != nil || len(r.Failed) > 0 {
 			t.Fatal(err, r.Failed)

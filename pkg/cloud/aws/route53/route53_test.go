@@ -75,7 +75,7 @@ func TestConforms(t *testing.T) {
 	}
 }
 
-var fence = dns.Fence{Holder: "test", Epoch: 1}
+var fence = dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 
 func address(label string, data ...string) dns.RecordSet {
 	return dns.RecordSet{Name: label + "." + testZone, Type: dns.A, TTL: 20, Data: data}
@@ -170,7 +170,7 @@ func TestTwoWriters(t *testing.T) {
 		t.Errorf("%v, %v, want 40 addresses and the lease", s.Sets, err)
 	}
 
-	taken := dns.Fence{Holder: "next", Epoch: 2}
+	taken := dns.Fence{Federation: "earth", Holder: "next", Epoch: 2}
 	if _, err := providers[1].Apply(t.Context(), testZone, taken, []dns.Change{create(address("taken", "192.0.2.1"))}); err != nil {
 		t.Fatal(err)
 	}

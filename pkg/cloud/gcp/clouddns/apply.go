@@ -88,7 +88,7 @@ func (p *Provider) Apply(ctx context.Context, name string, fence dns.Fence, chan
 	z.writing.Lock()
 	defer z.writing.Unlock()
 	w := &writer{p: p, zone: z, id: id, fence: fence}
-	if !z.known {
+	if !z.known || z.federation != fence.Federation {
 		if _, err := w.read(ctx); err != nil {
 			return dns.Receipt{}, err
 		}
@@ -174,12 +174,12 @@ func (w *writer) read(ctx context.Context) (map[string][]*gdns.ResourceRecordSet
 	if err != nil {
 		return nil, err
 	}
-	w.zone.lease, w.zone.known = nil, true
+	w.zone.lease, w.zone.known, w.zone.federation = nil, true, w.fence.Federation
 	at := map[string][]*gdns.ResourceRecordSet{}
 	for _, raw := range raws {
 		set := read(raw)
 		at[set.Name] = append(at[set.Name], raw)
-		if set.Name == dns.LeaseName(w.zone.name) && set.Type == dns.TXT {
+		if set.Name == dns.LeaseName(w.zone.name, w.fence.Federation) && set.Type == dns.TXT {
 			w.zone.lease = raw
 		}
 	}

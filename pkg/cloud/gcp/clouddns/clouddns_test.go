@@ -20,7 +20,7 @@ import (
 
 const testZone = "fed.example."
 
-var fence = dns.Fence{Holder: "test", Epoch: 1}
+var fence = dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 
 // provider asks a server through the real client.
 func provider(t *testing.T, url string, zones map[string]string) *Provider {
@@ -148,7 +148,7 @@ func TestAnotherWriterTookOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := provider(t, server.URL, map[string]string{testZone: "fed"})
-	if _, err := other.Apply(t.Context(), testZone, dns.Fence{Holder: "next", Epoch: 2}, []dns.Change{create(address("b", "192.0.2.1"))}); err != nil {
+	if _, err := other.Apply(t.Context(), testZone, dns.Fence{Federation: "earth", Holder: "next", Epoch: 2}, []dns.Change{create(address("b", "192.0.2.1"))}); err != nil {
 		t.Fatal(err)
 	}
 	// The first has the lease of epoch 1 in mind.

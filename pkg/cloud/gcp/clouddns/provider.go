@@ -43,9 +43,10 @@ type zone struct {
 	name string
 
 	writing sync.Mutex
-	// lease is the lease record as it was last seen, nil if there is none; known says that it was looked for.
-	lease *gdns.ResourceRecordSet
-	known bool
+	// lease is the lease record of the federation as it was last seen, nil if there is none; known says that it was looked for.
+	lease      *gdns.ResourceRecordSet
+	known      bool
+	federation string
 
 	finding sync.Mutex
 	// given is the managed zone of the configuration; id is the one that was found to be this zone's.
