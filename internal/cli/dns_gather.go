@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/cloud/aws/places"
 	"kubefed.dev/kubefed/pkg/dns"
 	"kubefed.dev/kubefed/pkg/dns/config"
 	"kubefed.dev/kubefed/pkg/dns/explain"
@@ -130,7 +131,7 @@ func limits(provider string) dns.Limits {
 	case config.Embedded:
 		return dns.Limits{Routing: true}
 	case config.Route53:
-		return dns.Limits{Routing: true, OnlyWeighted: true, Spread: true}
+		return dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, Region: places.Nearest, LoadBalancer: places.LoadBalancer}
 	}
 	return dns.Limits{}
 }

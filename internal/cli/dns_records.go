@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/dns"
 	"kubefed.dev/kubefed/pkg/dns/explain"
 )
 
@@ -126,6 +127,9 @@ func nameRows(n explain.Name, wide bool, row func(...string)) {
 	}
 	for _, set := range n.Records {
 		answers, from := strings.Join(set.Data, ","), from
+		if set.Alias != (dns.Alias{}) {
+			answers = "alias of " + strings.TrimSuffix(set.Alias.Name, ".")
+		}
 		if set.SetID != "" {
 			from = set.SetID
 			if set.Routing.Weight > 0 {

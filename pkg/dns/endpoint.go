@@ -32,6 +32,8 @@ type Endpoint struct {
 	Zones []string
 	// Addresses are of both families, in any order.
 	Addresses []netip.Addr
+	// Hostnames of load balancers; what they resolve to is among Addresses.
+	Hostnames []string
 	Ports     []Port
 	// Weight is ready capacity, such as ready pods.
 	Weight uint32

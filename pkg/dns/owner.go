@@ -156,6 +156,9 @@ func HashOf(sets []RecordSet) string {
 	lines := make([]string, len(sets))
 	for i, s := range sets {
 		lines[i] = fmt.Sprintf("%s %s %d %q %q %+v", s.Name, s.Type, s.TTL, s.SetID, s.Data, s.Routing)
+		if s.Alias != (Alias{}) {
+			lines[i] += fmt.Sprintf(" %+v", s.Alias)
+		}
 	}
 	slices.Sort(lines)
 	h := sha256.New()

@@ -203,7 +203,9 @@ func (p *Plan) bring(in PlanInput, claim Claim, here *site) {
 		}
 	}
 	for i := range wanted {
-		wanted[i].TTL = max(wanted[i].TTL, in.Zone.Limits.MinTTL)
+		if wanted[i].Alias == (Alias{}) {
+			wanted[i].TTL = max(wanted[i].TTL, in.Zone.Limits.MinTTL)
+		}
 	}
 	scale(wanted, in.Zone.Limits.MaxWeight)
 	if claim.Stale {
@@ -339,7 +341,7 @@ func keeping(wanted, ours []RecordSet) []RecordSet {
 		switch {
 		case i < 0:
 			wanted = append(wanted, set)
-		case set.Type == CNAME:
+		case set.Type == CNAME || set.Alias != (Alias{}) || wanted[i].Alias != (Alias{}):
 			wanted[i] = set
 		default:
 			wanted[i].Data = slices.Concat(wanted[i].Data, set.Data)

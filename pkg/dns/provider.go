@@ -40,6 +40,11 @@ type Limits struct {
 	Routing, OnlyWeighted bool
 	// Spread: sets of policy All are understood too, each with one address: of these the provider answers with some.
 	Spread bool
+	// Region, where there is one, is the provider's own region for an endpoint's cloud and region, empty if it has none for it: then
+	// sets of policy Nearest are one for each of these.
+	Region func(provider, region string) string
+	// LoadBalancer, where there is one, is the zone of a load balancer's host name that a set may be an alias of; empty for others.
+	LoadBalancer func(host string) string
 	// MaxWeight is the greatest weight of a set.
 	MaxWeight uint32
 	// Sparse: each record that is written counts, so a change names only the sets that differ, and an ownership record
@@ -57,7 +62,7 @@ func (l Limits) Routes(p Policy) bool {
 	case Weighted:
 		return l.Routing
 	case Nearest:
-		return l.Routing && !l.OnlyWeighted
+		return l.Routing && (!l.OnlyWeighted || l.Region != nil)
 	case All:
 		return l.Routing && l.Spread
 	}

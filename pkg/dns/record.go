@@ -27,13 +27,27 @@ type RecordSet struct {
 	Type Type   `json:"type"`
 	// TTL is in seconds.
 	TTL uint32 `json:"ttl"`
-	// Data is in presentation form (RFC 1035 section 5.1), sorted, without duplicates, never empty.
+	// Data is in presentation form (RFC 1035 section 5.1), sorted, without duplicates, never empty but for an alias.
 	Data []string `json:"data"`
+	// Alias stands in the place of Data and TTL, where Limits.LoadBalancer knows the target.
+	Alias Alias `json:"alias,omitzero"`
 	// SetID tells apart several sets of one name and type, of which a routing provider answers with one. Empty for a plain set.
 	SetID string `json:"setID,omitempty"`
 	// Routing says when a set with a SetID is the answer.
 	Routing Routing `json:"routing,omitzero"`
 }
+
+// Alias says that a name answers as a load balancer of the provider does.
+type Alias struct {
+	// Zone is the provider's name of the zone that the target is in; Name is the target, absolute, in lower case.
+	Zone string `json:"zone"`
+	Name string `json:"name"`
+	// EvaluateHealth: the set is the answer only while the load balancer has something healthy behind it.
+	EvaluateHealth bool `json:"evaluateHealth,omitempty"`
+}
+
+// AliasTTL is the TTL with which load balancers answer, in seconds.
+const AliasTTL = 60
 
 // Routing is how a provider chooses among sets of one name and type.
 type Routing struct {
@@ -62,12 +76,15 @@ func (s RecordSet) String() string {
 	if s.SetID != "" {
 		id = " [" + s.SetID + "]"
 	}
+	if s.Alias != (Alias{}) {
+		return fmt.Sprintf("%s %s%s alias of %s", s.Name, s.Type, id, s.Alias.Name)
+	}
 	return fmt.Sprintf("%s %d %s%s %s", s.Name, s.TTL, s.Type, id, strings.Join(s.Data, ", "))
 }
 
 // Same says whether two sets answer alike. Both must be canonical.
 func Same(a, b RecordSet) bool {
-	return a.Key() == b.Key() && a.TTL == b.TTL && a.Routing == b.Routing && slices.Equal(a.Data, b.Data)
+	return a.Key() == b.Key() && a.TTL == b.TTL && a.Routing == b.Routing && a.Alias == b.Alias && slices.Equal(a.Data, b.Data)
 }
 
 // Canonical is the set with names in lower case and data in its one spelling, sorted, without duplicates, so that a
@@ -80,6 +97,9 @@ func (s RecordSet) Canonical() RecordSet {
 	}
 	slices.Sort(data)
 	s.Data = slices.Compact(data)
+	if s.Alias != (Alias{}) {
+		s.Alias.Name = Absolute(s.Alias.Name)
+	}
 	return s
 }
 
@@ -109,6 +129,9 @@ func (s RecordSet) Check() error {
 	if err := CheckName(s.Name); err != nil && s.Type != TXT {
 		return err
 	}
+	if s.Alias != (Alias{}) {
+		return s.checkAlias()
+	}
 	if len(s.Data) == 0 {
 		return fmt.Errorf("%s %s has no data", s.Name, s.Type)
 	}
@@ -124,6 +147,18 @@ func (s RecordSet) Check() error {
 		}
 	}
 	return nil
+}
+
+func (s RecordSet) checkAlias() error {
+	switch {
+	case s.Type != A && s.Type != AAAA:
+		return fmt.Errorf("%s %s: an alias is of addresses", s.Name, s.Type)
+	case len(s.Data) > 0 || s.TTL != 0:
+		return fmt.Errorf("%s %s: an alias has no data and no TTL of its own", s.Name, s.Type)
+	case s.Alias.Zone == "" || s.Alias.Name != Absolute(s.Alias.Name):
+		return fmt.Errorf("%s %s: alias of %q in zone %q is not canonical", s.Name, s.Type, s.Alias.Name, s.Alias.Zone)
+	}
+	return checkTarget(s.Alias.Name)
 }
 
 func checkData(t Type, d string) error {

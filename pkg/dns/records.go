@@ -44,7 +44,7 @@ func Records(s Subject, limits Limits) Answer {
 	var refused []error
 	s.Endpoints, refused = wellFormed(s.Endpoints)
 	chosen, basis := Choose(s)
-	w := writer{subject: s, settings: settings, routing: limits.Routes(settings.Policy), basis: basis}
+	w := writer{subject: s, settings: settings, limits: limits, routing: limits.Routes(settings.Policy), basis: basis}
 	w.answer.Basis = basis
 	w.answer.Refused = refused
 	w.claim(s.Hosts, chosen)
@@ -110,6 +110,7 @@ func wellFormed(endpoints []Endpoint) ([]Endpoint, []error) {
 type writer struct {
 	subject  Subject
 	settings Settings
+	limits   Limits
 	routing  bool
 	basis    Basis
 	answer   Answer
@@ -150,23 +151,25 @@ func (w *writer) add(name string, sets []RecordSet, endpoints []Endpoint) {
 	w.answer.Claims = append(w.answer.Claims, claim)
 }
 
-// addresses are the sets of a name: plain, or one for each cluster where the provider is to choose. The endpoints are
-// selected once for both families.
+// addresses are the sets of a name: plain, or one for each part of the endpoints among which the provider is to choose. The
+// endpoints are selected once for both families.
 func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 	var sets []RecordSet
+	parts := w.parts(endpoints)
 	for _, t := range []Type{A, AAAA} {
-		if !w.routed() {
-			if data := gather(endpoints, t); len(data) > 0 {
-				sets = append(sets, RecordSet{Name: name, Type: t, TTL: w.ttl(), Data: data})
+		for _, p := range parts {
+			if p.routing.Policy == All {
+				data := gather(p.endpoints, t)
+				sets = append(sets, w.spread(name, t, p.id, data[:min(len(data), max(1, maxSpread/len(endpoints)))])...)
+				continue
 			}
-			continue
-		}
-		for _, e := range endpoints {
-			data := gather([]Endpoint{e}, t)
-			if w.settings.Policy == All {
-				sets = append(sets, w.spread(name, t, e.Cluster, data[:min(len(data), max(1, maxSpread/len(endpoints)))])...)
-			} else if len(data) > 0 {
-				sets = append(sets, RecordSet{Name: name, Type: t, TTL: w.ttl(), Data: data, SetID: e.Cluster, Routing: w.routingTo(e)})
+			set := RecordSet{Name: name, Type: t, SetID: p.id, Routing: p.routing}
+			if zone, host := w.balancer(p.endpoints, t); zone != "" {
+				set.Alias = Alias{Zone: zone, Name: host, EvaluateHealth: p.id != ""}
+				sets = append(sets, set)
+			} else if set.Data = gather(p.endpoints, t); len(set.Data) > 0 {
+				set.TTL = w.ttl()
+				sets = append(sets, set)
 			}
 		}
 	}
@@ -184,15 +187,6 @@ func (w *writer) spread(name string, t Type, cluster string, data []string) []Re
 			SetID: cluster + "/" + hex.EncodeToString(sum[:4]), Routing: Routing{Policy: All}})
 	}
 	return sets
-}
-
-func (w *writer) routed() bool { return w.routing && w.basis != OnSorry }
-
-func (w *writer) routingTo(e Endpoint) Routing {
-	if w.settings.Policy == Weighted {
-		return Routing{Policy: Weighted, Weight: e.Weight}
-	}
-	return Routing{Policy: Nearest, Provider: e.Provider, Region: e.Region}
 }
 
 // levels adds the global name, and those of providers, regions and zones, with their fall-back.

@@ -290,11 +290,14 @@ func (a Asker) compare(ctx context.Context, protocol, address string, q question
 	return d, true
 }
 
-// matches: all data of plain sets; some of those that are chosen among.
+// matches: all data of plain sets; some of those that are chosen among; any of an alias, whose addresses the zone does not hold.
 func matches(sets []dns.RecordSet, got []string) bool {
 	var want []string
 	routed := false
 	for _, s := range sets {
+		if s.Alias != (dns.Alias{}) {
+			return len(got) > 0
+		}
 		routed = routed || s.SetID != ""
 		want = append(want, s.Data...)
 	}
@@ -312,6 +315,9 @@ func wanted(sets []dns.RecordSet) string {
 	for _, s := range sets {
 		if s.SetID != "" {
 			some = "some of "
+		}
+		if s.Alias != (dns.Alias{}) {
+			all = append(all, "those of "+s.Alias.Name)
 		}
 		all = append(all, s.Data...)
 	}

@@ -34,6 +34,11 @@ func (w World) ZoneFile(zone string, apex Apex, objects []Object) string {
 				fmt.Fprintf(&out, "\n; %s %s/%s\n", o.Object.Kind, o.Object.Namespace, o.Object.Name)
 				header = true
 			}
+			for _, set := range n.Records {
+				if set.Alias != (dns.Alias{}) {
+					fmt.Fprintf(&out, "; %s: only its provider can answer so\n", set)
+				}
+			}
 			for _, set := range append(flat(n.Records), w.ownership(n)) {
 				for _, data := range set.Data {
 					fmt.Fprintf(&out, "%s\t%d\tIN\t%s\t%s\n", set.Name, set.TTL, set.Type, data)

@@ -16,6 +16,14 @@ func (v *view) recall(s dns.Subject) dns.Subject {
 	ref := s.Owner.Ref
 	s.Published = dns.Published(v.of(ref), v.federation)[ref]
 	s.Endpoints = slices.Clone(s.Endpoints)
+	unexplained := false
+	for name := range v.owned[ref] {
+		for _, host := range v.aliases(ref, name) {
+			found := behind(host, s.Endpoints)
+			s.Published = append(s.Published, found...)
+			unexplained = unexplained || len(found) == 0
+		}
+	}
 	blind := false
 	for i := range s.Endpoints {
 		e := &s.Endpoints[i]
@@ -25,11 +33,13 @@ func (v *view) recall(s dns.Subject) dns.Subject {
 		if s.Names != (dns.Names{}) {
 			e.Addresses = v.addresses(ref, s.Names.Cluster(e.Cluster))
 			e.Ports, e.Weight = v.ports(ref, s.Names, e.Cluster)
+			// What an alias stands for is not in the zone, so at none of the names can be told what is this cluster's.
+			s.Stale = s.Stale || len(e.Addresses) == 0 && len(v.aliases(ref, s.Names.Cluster(e.Cluster))) > 0
 		}
 		blind = blind || len(e.Addresses) == 0
 	}
 	if blind && s.Names == (dns.Names{}) {
-		s.Stale = slices.ContainsFunc(s.Published, func(a netip.Addr) bool {
+		s.Stale = s.Stale || unexplained || slices.ContainsFunc(s.Published, func(a netip.Addr) bool {
 			return !slices.Contains(s.Settings.SorryAddresses, a) &&
 				!slices.ContainsFunc(s.Endpoints, func(e dns.Endpoint) bool { return slices.Contains(e.Addresses, a) })
 		})
@@ -63,7 +73,7 @@ func (v *view) ports(ref string, names dns.Names, cluster string) (ports []dns.P
 }
 
 // answering are the addresses with which names of an object answer, sorted: all, and those of names that are not one cluster's own.
-func (v *view) answering(ref string) (all, found []netip.Addr) {
+func (v *view) answering(ref string, endpoints []dns.Endpoint) (all, found []netip.Addr) {
 	add := func(to []netip.Addr, a netip.Addr) []netip.Addr {
 		if at, has := slices.BinarySearchFunc(to, a, netip.Addr.Compare); !has {
 			return slices.Insert(to, at, a)
@@ -72,7 +82,11 @@ func (v *view) answering(ref string) (all, found []netip.Addr) {
 	}
 	for name := range v.owned[ref] {
 		own := clusterName(name) != ""
-		for _, a := range v.addresses(ref, name) {
+		addresses := v.addresses(ref, name)
+		for _, host := range v.aliases(ref, name) {
+			addresses = append(addresses, behind(host, endpoints)...)
+		}
+		for _, a := range addresses {
 			all = add(all, a)
 			if !own {
 				found = add(found, a)
@@ -96,6 +110,9 @@ func (v *view) maxTTL(ref string) (ttl uint32) {
 	for name := range v.owned[ref] {
 		for _, set := range v.content.At(name) {
 			ttl = max(ttl, set.TTL)
+			if set.Alias != (dns.Alias{}) {
+				ttl = max(ttl, dns.AliasTTL)
+			}
 		}
 	}
 	return ttl

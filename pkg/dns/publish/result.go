@@ -30,7 +30,11 @@ type result struct {
 // settled is the result of a round for one object.
 func (w *worker) settled(ref string, answer *dns.Answer, plan *dns.Plan, now time.Time) *result {
 	r := &result{names: len(w.view.owned[ref]), pending: w.pending[ref] > 0}
-	r.published, r.answering = w.view.answering(ref)
+	var endpoints []dns.Endpoint
+	if e, _ := w.board.get(ref); e != nil {
+		endpoints = e.subject.Endpoints
+	}
+	r.published, r.answering = w.view.answering(ref, endpoints)
 	before := w.results[ref]
 	if before != nil {
 		r.refused, r.conflicts, r.invalid, r.held, r.basis = before.refused, before.conflicts, before.invalid, before.held, before.basis

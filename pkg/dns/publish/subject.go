@@ -94,7 +94,9 @@ func (f *facts) entryOf(o Object, observed []Observed) *entry {
 	e.subject = dns.Subject{Owner: dns.Owner{Ref: o.ref(), UID: o.UID, Generation: o.Generation}, Settings: planned(e.settings)}
 	e.subject.Adopt, _ = AdoptOf(o.Annotations[federation.AnnotationDNSAdopt]) // told by SettingsOf
 	for _, seen := range e.observed {
-		e.subject.Endpoints = append(e.subject.Endpoints, seen.Endpoint)
+		endpoint := seen.Endpoint
+		endpoint.Hostnames = seen.Hostnames
+		e.subject.Endpoints = append(e.subject.Endpoints, endpoint)
 		e.subject.Urgent = e.subject.Urgent || seen.State == dns.Draining && len(seen.Addresses) > 0
 	}
 	if o.Names && f.zone != "" {

@@ -73,6 +73,31 @@ func (v *view) addresses(ref, name string) (found []netip.Addr) {
 	return found
 }
 
+// aliases are the load balancers of which one name is an alias, if it is owned by ref.
+func (v *view) aliases(ref, name string) (hosts []string) {
+	if !v.owned[ref][name] {
+		return nil
+	}
+	for _, set := range v.content.At(name) {
+		if set.Alias != (dns.Alias{}) && !slices.Contains(hosts, set.Alias.Name) {
+			hosts = append(hosts, set.Alias.Name)
+		}
+	}
+	return hosts
+}
+
+// behind are the addresses behind a load balancer, as the endpoints of the one whose it is say. The zone does not hold them.
+func behind(host string, endpoints []dns.Endpoint) (found []netip.Addr) {
+	for _, e := range endpoints {
+		if slices.ContainsFunc(e.Hostnames, func(h string) bool { return dns.Absolute(h) == host }) {
+			for _, a := range e.Addresses {
+				found = append(found, a.Unmap())
+			}
+		}
+	}
+	return found
+}
+
 // made takes up changes that were made. It is false where the view proves to be wrong: then the zone is to be read again.
 func (v *view) made(fence dns.Fence, changes []dns.Change) bool {
 	_, _, failed, err := v.content.Apply(fence, changes)

@@ -31,6 +31,10 @@ type edit struct {
 
 func (e *edit) add(action types.ChangeAction, raw types.ResourceRecordSet) {
 	e.steps = append(e.steps, types.Change{Action: action, ResourceRecordSet: &raw})
+	if raw.AliasTarget != nil {
+		e.records++ // It counts as one to be safe: a call is small in any case.
+		e.characters += len(aws.ToString(raw.AliasTarget.DNSName))
+	}
 	e.records += len(raw.ResourceRecords)
 	for _, r := range raw.ResourceRecords {
 		e.characters += len(aws.ToString(r.Value))

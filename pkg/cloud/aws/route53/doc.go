@@ -2,6 +2,6 @@
 // deletes what was read in exactly the form in which it was read, so Route 53 itself compares before it swaps: a batch is made as a
 // whole, or refused. Which change of a refused batch is to blame is found here, so that one bad name does not stop the others.
 //
-// Sets of policy Weighted become weighted sets, those of All multivalue answers. Sets of policy Nearest are not written: Route 53
-// takes one latency set with one address for each of its own regions, and has no place for those of other clouds.
+// Sets of policy Weighted become weighted sets, those of All multivalue answers, those of Nearest latency sets, one for each region of
+// AWS that is nearest to some cluster. A set of a single load balancer of AWS is an alias of it.
 package route53

@@ -106,7 +106,7 @@ func readText(value string) string {
 	return dns.Quote(plain.String())
 }
 
-// read is a record set in canonical form. One that points to a resource of AWS has that as its data.
+// read is a record set in canonical form.
 func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 	set := dns.RecordSet{Name: name(aws.ToString(raw.Name)), Type: dns.Type(raw.Type), TTL: uint32(aws.ToInt64(raw.TTL))}
 	for _, r := range raw.ResourceRecords {
@@ -120,7 +120,8 @@ func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 		set.Data = append(set.Data, value)
 	}
 	if raw.AliasTarget != nil {
-		set.Data = []string{"alias of " + aws.ToString(raw.AliasTarget.DNSName)}
+		set.Alias = dns.Alias{Zone: aws.ToString(raw.AliasTarget.HostedZoneId), Name: name(aws.ToString(raw.AliasTarget.DNSName)),
+			EvaluateHealth: raw.AliasTarget.EvaluateTargetHealth}
 	}
 	if id := aws.ToString(raw.SetIdentifier); id != "" {
 		set.SetID = id
@@ -134,6 +135,8 @@ func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 			set.Routing = dns.Routing{Policy: dns.Weighted, Weight: uint32(*raw.Weight)}
 		case aws.ToBool(raw.MultiValueAnswer):
 			set.Routing = dns.Routing{Policy: dns.All}
+		case raw.Region != "":
+			set.Routing = dns.Routing{Policy: dns.Nearest, Region: string(raw.Region)}
 		}
 	}
 	return set.Canonical()
@@ -141,7 +144,12 @@ func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 
 // write is a record set as Route 53 takes it.
 func (p *Provider) write(set dns.RecordSet) types.ResourceRecordSet {
-	raw := types.ResourceRecordSet{Name: aws.String(set.Name), Type: types.RRType(set.Type), TTL: aws.Int64(int64(set.TTL))}
+	raw := types.ResourceRecordSet{Name: aws.String(set.Name), Type: types.RRType(set.Type)}
+	if set.Alias != (dns.Alias{}) {
+		raw.AliasTarget = &types.AliasTarget{HostedZoneId: aws.String(set.Alias.Zone), DNSName: aws.String(set.Alias.Name), EvaluateTargetHealth: set.Alias.EvaluateHealth}
+	} else {
+		raw.TTL = aws.Int64(int64(set.TTL))
+	}
 	for _, d := range set.Data {
 		if set.Type == dns.TXT {
 			d = text(d)
@@ -150,9 +158,12 @@ func (p *Provider) write(set dns.RecordSet) types.ResourceRecordSet {
 	}
 	if set.SetID != "" {
 		raw.SetIdentifier = aws.String(p.options.Federation + "/" + set.SetID + shortHash(set.Name))
-		if set.Routing.Policy == dns.All {
+		switch set.Routing.Policy {
+		case dns.All:
 			raw.MultiValueAnswer = aws.Bool(true)
-		} else {
+		case dns.Nearest:
+			raw.Region = types.ResourceRecordSetRegion(set.Routing.Region)
+		default:
 			raw.Weight = aws.Int64(int64(set.Routing.Weight))
 		}
 	}

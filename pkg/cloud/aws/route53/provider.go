@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
+	"kubefed.dev/kubefed/pkg/cloud/aws/places"
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
@@ -80,7 +81,8 @@ func newProvider(client api, options Options) *Provider {
 }
 
 // limits: calls are divided here, by what Route 53 counts, so there are none for who calls.
-var limits = dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, MaxWeight: 255, Sparse: true}
+var limits = dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, MaxWeight: 255, Sparse: true,
+	Region: places.Nearest, LoadBalancer: places.LoadBalancer}
 
 // Zones implements dns.Provider.
 func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {

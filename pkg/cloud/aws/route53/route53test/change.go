@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kubefed.dev/kubefed/pkg/cloud/aws/places"
 )
 
 const (
@@ -154,6 +156,9 @@ func (z *zone) misfit(s recordSet) string {
 	if reason := s.badValues(); reason != "" {
 		return reason
 	}
+	if reason := s.badAlias(); reason != "" {
+		return reason
+	}
 	weighted := 0
 	for _, other := range z.sets[s.Name] {
 		if other.key() == s.key() {
@@ -178,6 +183,22 @@ func (z *zone) misfit(s recordSet) string {
 	}
 	if s.Failover == "PRIMARY" && s.HealthCheckID == "" && s.AliasTarget == nil {
 		return fmt.Sprintf("A primary failover RRSet with DNS name %s needs a health check", s.Name)
+	}
+	return ""
+}
+
+// badAlias: the target has to be in the zone that is named. Load balancers are the only targets that are known here.
+func (s recordSet) badAlias() string {
+	if s.AliasTarget == nil {
+		return ""
+	}
+	in := places.LoadBalancer(s.AliasTarget.DNSName)
+	switch {
+	case s.Type != "A" && s.Type != "AAAA", s.MultiValueAnswer:
+		return fmt.Sprintf("RRSet with DNS name %s, type %s cannot be an alias", s.Name, s.Type)
+	case in == "" || in != s.AliasTarget.HostedZoneID:
+		return fmt.Sprintf("Tried to create an alias that targets %s, type %s in zone %s, but the alias target name does not lie within the target zone, for RRSet with DNS name %s",
+			s.AliasTarget.DNSName, s.Type, s.AliasTarget.HostedZoneID, s.Name)
 	}
 	return ""
 }
