@@ -182,7 +182,7 @@ func notPublished(ctx context.Context, found Federation, namespace, arg string) 
 	spec, _ := obj.Object["spec"].(map[string]any)
 	if kindsWithNames[group] == "Service" {
 		if t, _ := spec["type"].(string); (t == "" || t == string(corev1.ServiceTypeClusterIP)) && spec["externalIPs"] == nil {
-			return fmt.Errorf("Service %s/%s is of type ClusterIP: only those of type LoadBalancer or NodePort, or with external IPs, are reached from outside and have names", namespace, name)
+			return fmt.Errorf("service %s/%s is of type ClusterIP: only those of type LoadBalancer or NodePort, or with external IPs, are reached from outside and have names", namespace, name)
 		}
 	}
 	if obj.GetAnnotations()[federation.AnnotationDNSPublish] == "false" {

@@ -82,10 +82,10 @@ func (f *Fence) lease(ctx context.Context) (*coordinationv1.Lease, error) {
 	}
 	held := time.Duration(ptr.Deref(lease.Spec.LeaseDurationSeconds, 0)) * time.Second
 	if holder := ptr.Deref(lease.Spec.HolderIdentity, ""); holder != f.holder {
-		return nil, fmt.Errorf("Lease %s is held by %q, not by this process", leaseKey, holder)
+		return nil, fmt.Errorf("the Lease %s is held by %q, not by this process", leaseKey, holder)
 	}
 	if lease.Spec.RenewTime == nil || time.Since(lease.Spec.RenewTime.Time) > held {
-		return nil, fmt.Errorf("Lease %s of this process has run out", leaseKey)
+		return nil, fmt.Errorf("the Lease %s of this process has run out", leaseKey)
 	}
 	return lease, nil
 }
