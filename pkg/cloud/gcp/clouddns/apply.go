@@ -1,6 +1,7 @@
 package clouddns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,21 +28,41 @@ type edit struct {
 	reread bool
 }
 
-// newEdit deletes all of Before, so that it is compared, and adds all of After. A set that was just read is deleted in the form in
-// which it was read.
-func newEdit(c dns.Change, seen map[dns.Key]*gdns.ResourceRecordSet) edit {
-	e := edit{change: c, reread: seen != nil}
-	for _, s := range c.Before {
-		raw := seen[s.Key()]
-		if raw == nil {
-			raw = write(s)
-		}
+// newEdit deletes all of Before, so that it is compared, and adds all of After.
+func newEdit(c dns.Change) edit {
+	e := edit{change: c}
+	for _, raw := range gather(c.Name, c.Before) {
 		e.delete(raw)
 	}
-	for _, s := range c.After {
-		e.add(write(s))
+	for _, raw := range gather(c.Name, c.After) {
+		e.add(raw)
 	}
 	return e
+}
+
+// reread is the edit of a change where it is known what is there, which is deleted in the form in which it was read, and what is to be
+// there after: the items of a weighted record set that the change does not name stay in it.
+func reread(c dns.Change, there []listed, after []dns.RecordSet) edit {
+	e := edit{change: c, reread: true}
+	touched := map[dns.Key]bool{{Name: itemsName(c.Name), Type: dns.TXT}: true}
+	for _, s := range slices.Concat(c.Before, c.After) {
+		touched[dns.Key{Name: s.Name, Type: s.Type}] = true
+	}
+	for _, l := range there {
+		if touched[keyOf(l.raw)] {
+			e.delete(l.raw)
+		}
+	}
+	for _, raw := range gather(c.Name, after) {
+		if touched[keyOf(raw)] {
+			e.add(raw)
+		}
+	}
+	return e
+}
+
+func keyOf(raw *gdns.ResourceRecordSet) dns.Key {
+	return dns.Key{Name: dns.Absolute(raw.Name), Type: dns.Type(raw.Type)}
 }
 
 func (e *edit) delete(raw *gdns.ResourceRecordSet) {
@@ -55,6 +76,13 @@ func (e *edit) add(raw *gdns.ResourceRecordSet) {
 func octets(raw *gdns.ResourceRecordSet) (n int) {
 	for _, d := range raw.Rrdatas {
 		n += len(d)
+	}
+	if raw.RoutingPolicy != nil && raw.RoutingPolicy.Wrr != nil {
+		for _, item := range raw.RoutingPolicy.Wrr.Items {
+			for _, d := range item.Rrdatas {
+				n += len(d)
+			}
+		}
 	}
 	return n
 }
@@ -125,11 +153,11 @@ func (w *writer) pack(changes []dns.Change) [][]edit {
 	var batch []edit
 	sum := w.lease()
 	for _, c := range changes {
-		if err := c.Check(w.zone.name); err != nil {
+		if err := cmp.Or(c.Check(w.zone.name), checkRouting(c)); err != nil {
 			w.fail(c, err)
 			continue
 		}
-		e := newEdit(c, nil)
+		e := newEdit(c)
 		if len(e.deletions)+len(e.additions) == 0 {
 			continue
 		}
@@ -169,18 +197,18 @@ func (w *writer) check() error {
 }
 
 // read reads all of the zone, and the lease in it.
-func (w *writer) read(ctx context.Context) (map[string][]*gdns.ResourceRecordSet, error) {
+func (w *writer) read(ctx context.Context) (map[string][]listed, error) {
 	raws, err := w.p.list(ctx, w.zone, w.id)
 	if err != nil {
 		return nil, err
 	}
 	w.zone.lease, w.zone.known, w.zone.federation = nil, true, w.fence.Federation
-	at := map[string][]*gdns.ResourceRecordSet{}
-	for _, raw := range raws {
-		set := read(raw)
-		at[set.Name] = append(at[set.Name], raw)
-		if set.Name == dns.LeaseName(w.zone.name, w.fence.Federation) && set.Type == dns.TXT {
-			w.zone.lease = raw
+	at := map[string][]listed{}
+	for _, l := range understand(raws) {
+		key := keyOf(l.raw)
+		at[key.Name] = append(at[key.Name], l)
+		if key.Name == dns.LeaseName(w.zone.name, w.fence.Federation) && key.Type == dns.TXT {
+			w.zone.lease = l.raw
 		}
 	}
 	return at, nil
@@ -243,23 +271,24 @@ func (w *writer) make(ctx context.Context, batch []edit) error {
 
 // judge compares edits with what was read: those that are made already are left out, those that cannot be made fail, the others are given
 // back in the form of what was read.
-func (w *writer) judge(batch []edit, at map[string][]*gdns.ResourceRecordSet) []edit {
+func (w *writer) judge(batch []edit, at map[string][]listed) []edit {
 	var rest []edit
 	for _, e := range batch {
-		seen := map[dns.Key]*gdns.ResourceRecordSet{}
+		name, owner := e.change.Name, dns.OwnerName(e.change.Name)
+		there := slices.Concat(at[name], at[owner], at[itemsName(name)])
 		var sets []dns.RecordSet
-		for _, raw := range slices.Concat(at[e.change.Name], at[dns.OwnerName(e.change.Name)]) {
-			set := read(raw)
-			seen[set.Key()], sets = raw, append(sets, set)
+		for _, l := range there {
+			sets = append(sets, l.sets...)
 		}
-		removed, added, failed, err := dns.NewContent(w.zone.name, sets).Apply(w.fence, []dns.Change{e.change})
+		content := dns.NewContent(w.zone.name, sets)
+		removed, added, failed, err := content.Apply(w.fence, []dns.Change{e.change})
 		switch {
 		case err != nil:
 			w.fail(e.change, err)
 		case len(failed) > 0:
 			w.fail(e.change, failed[0].Err)
 		case len(removed)+len(added) > 0:
-			rest = append(rest, newEdit(e.change, seen))
+			rest = append(rest, reread(e.change, there, slices.Concat(content.At(name), content.At(owner))))
 		}
 	}
 	return rest

@@ -65,14 +65,14 @@ func New(service *gdns.Service, options Options) *Provider {
 	return p
 }
 
-// Zones implements dns.Provider. Calls are divided here, so there are no limits for who calls.
+// Zones implements dns.Provider. Calls are divided here, so there are no limits to their size for who calls.
 func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {
 	var zones []dns.Zone
 	for name, z := range p.zones {
 		if _, err := p.find(ctx, z); err != nil {
 			return nil, err
 		}
-		zones = append(zones, dns.Zone{Name: name})
+		zones = append(zones, dns.Zone{Name: name, Limits: dns.Limits{Routing: true, OnlyWeighted: true, MaxWeight: maxWeight}})
 	}
 	slices.SortFunc(zones, func(a, b dns.Zone) int { return strings.Compare(a.Name, b.Name) })
 	return zones, nil
@@ -176,15 +176,17 @@ func (p *Provider) Records(ctx context.Context, name string) (dns.Snapshot, erro
 		return dns.Snapshot{}, err
 	}
 	var s dns.Snapshot
-	for _, raw := range raws {
-		if set := read(raw); set.Type != "SOA" && (set.Type != "NS" || set.Name != z.name) {
-			s.Sets = append(s.Sets, set)
+	for _, l := range understand(raws) {
+		for _, set := range l.sets {
+			if set.Type != "SOA" && (set.Type != "NS" || set.Name != z.name) {
+				s.Sets = append(s.Sets, set)
+			}
 		}
 	}
 	return s, nil
 }
 
-// read is a record set in canonical form. One with a routing policy has its items as data.
+// read is a record set in canonical form. One with a routing policy, which is another hand's, has its items as data.
 func read(raw *gdns.ResourceRecordSet) dns.RecordSet {
 	set := dns.RecordSet{Name: raw.Name, Type: dns.Type(raw.Type), TTL: uint32(raw.Ttl), Data: raw.Rrdatas}
 	if policy := raw.RoutingPolicy; policy != nil {

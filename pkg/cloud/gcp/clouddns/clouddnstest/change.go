@@ -48,7 +48,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, z *zone) {
 func (z *zone) after(c *gdns.Change) (map[key]*gdns.ResourceRecordSet, *refusal) {
 	octets := 0
 	for _, set := range slices.Concat(c.Deletions, c.Additions) {
-		for _, d := range set.Rrdatas {
+		for _, d := range slices.Concat(set.Rrdatas, itemData(set)) {
 			octets += len(d)
 		}
 	}
@@ -131,16 +131,36 @@ func (z *zone) malformed(set *gdns.ResourceRecordSet) string {
 			return "give either wrr or geo"
 		}
 		if policy.Wrr != nil {
+			if len(policy.Wrr.Items) == 0 {
+				return "no items"
+			}
 			for _, item := range policy.Wrr.Items {
 				if item.Weight < 0 || item.Weight > 10000 {
 					return "weight"
 				}
+				if why := badDatas(set.Type, item.Rrdatas); why != "" || len(item.Rrdatas) == 0 {
+					return "an item without data, or with " + why
+				}
 			}
 		}
 	}
+	return badDatas(set.Type, set.Rrdatas)
+}
+
+// itemData is all data of a weighted set's items.
+func itemData(set *gdns.ResourceRecordSet) (data []string) {
+	if policy := set.RoutingPolicy; policy != nil && policy.Wrr != nil {
+		for _, item := range policy.Wrr.Items {
+			data = append(data, item.Rrdatas...)
+		}
+	}
+	return data
+}
+
+func badDatas(recordType string, data []string) string {
 	seen := map[string]bool{}
-	for _, d := range set.Rrdatas {
-		if why := badData(set.Type, d); why != "" || seen[d] {
+	for _, d := range data {
+		if why := badData(recordType, d); why != "" || seen[d] {
 			return fmt.Sprintf("rrdata %q %s", d, why)
 		}
 		seen[d] = true
