@@ -25,7 +25,7 @@ func (w *writer) parts(endpoints []Endpoint) []part {
 		}
 		return plain
 	}
-	if zone, _ := w.balancer(endpoints, A); w.settings.Policy == All && zone != "" {
+	if zone, _ := w.balancer(endpoints, A); w.settings.Policy == All && zone != "" && w.alone() {
 		return plain // there are no aliases among sets of policy All
 	}
 	var parts []part
@@ -40,6 +40,12 @@ func (w *writer) parts(endpoints []Endpoint) []part {
 		parts = append(parts, p)
 	}
 	return parts
+}
+
+// alone: one cluster serves the subject. A name that is left with one of several, for as long as the others are ill, is not turned
+// into an alias and back, which would replace all of its sets.
+func (w *writer) alone() bool {
+	return len(within(w.subject.Endpoints, func(e Endpoint) bool { return len(e.Addresses) > 0 })) == 1
 }
 
 // byRegion is one part for each of the provider's own regions; nil if an endpoint is nowhere near one: it must not be left out.

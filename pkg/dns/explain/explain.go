@@ -237,6 +237,9 @@ func why(s dns.Subject, basis dns.Basis, at level, c dns.Claim) string {
 	case dns.Weighted:
 		return "usable, by ready pods"
 	case dns.Nearest:
+		if c.Sets[0].SetID == "" && len(c.Clusters) > 1 {
+			return "usable; the zone's provider does not know which is near to whom"
+		}
 		return "usable, the nearest to who asks"
 	case dns.Ordered:
 		return "usable, of the first group"

@@ -11,7 +11,7 @@ import (
 )
 
 // services x 10 clusters in 5 regions of 2 clouds, one zone each.
-func services(n int, policy dns.Policy, lost bool) (claims []dns.Claim, known map[string]bool) {
+func services(n int, policy dns.Policy, hosted, lost bool) (claims []dns.Claim, known map[string]bool) {
 	known = map[string]bool{}
 	for i := range n {
 		s := dns.Subject{Owner: dns.Owner{Ref: fmt.Sprintf("svc/shop/web%d", i), UID: "2f6c1d0a-6d3b-4a8e-9d57-0f3f5d1c9e11"},
@@ -21,6 +21,9 @@ func services(n int, policy dns.Policy, lost bool) (claims []dns.Claim, known ma
 			e := dns.Endpoint{Cluster: fmt.Sprintf("c%d", c), Provider: []string{"aws", "gcp"}[c%2], Region: fmt.Sprintf("region-%d", c/2),
 				Zones: []string{fmt.Sprintf("region-%d-%d", c/2, c)}, State: dns.Healthy, Weight: 3,
 				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, byte(18 + c), byte(i >> 8), byte(i)})}}
+			if hosted {
+				e.Hostnames = []string{fmt.Sprintf("k8s-shop-web%d-%010d.elb.eu-west-%d.amazonaws.com", i, c, 1+c%3)}
+			}
 			if lost && c == 0 {
 				e.State = dns.Unhealthy
 			}
@@ -42,14 +45,15 @@ func TestLosingACluster(t *testing.T) {
 	for _, test := range []struct {
 		policy dns.Policy
 		n      int
-	}{{dns.All, n}, {dns.Weighted, 50}} {
-		t.Run(string(test.policy), func(t *testing.T) {
+		hosted bool
+	}{{dns.All, n, false}, {dns.Weighted, 50, false}, {dns.All, n, true}, {dns.Weighted, 50, true}} {
+		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted), func(t *testing.T) {
 			server := route53test.New(t)
 			server.AddZone(testZone, false)
 			p := provider(t, server.URL, map[string]string{testZone: ""})
 			var existing dns.Snapshot
 			settle := func(lost bool) (changes, calls int) {
-				claims, known := services(test.n, test.policy, lost)
+				claims, known := services(test.n, test.policy, test.hosted, lost)
 				plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
 				if lost && len(plan.Changes) > 0 && strings.Contains(plan.Changes[0].Name, "region") {
 					t.Errorf("%s goes first, want a wide name", plan.Changes[0].Name)

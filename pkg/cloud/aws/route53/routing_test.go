@@ -107,7 +107,6 @@ func TestRouting(t *testing.T) {
 			"A us-east-1 Nearestus-east-1 0 [198.51.100.3 198.51.100.4]", "AAAA eu-west-1 Nearesteu-west-1 0 alias " + eu + " true []"}},
 		{dns.Ordered, 0, global, []string{"A  [198.51.100.1 198.51.100.2 198.51.100.3 198.51.100.4 198.51.100.5]", "AAAA  [2001:db8::1]"}},
 		{dns.Ordered, 3, global, []string{"A  alias " + eu + " false []", "AAAA  alias " + eu + " false []"}},
-		{dns.All, 3, global, []string{"A  alias " + eu + " false []", "AAAA  alias " + eu + " false []"}},
 		{dns.All, 0, "gondor.cluster." + global, []string{"A  alias " + eu + " false []", "AAAA  alias " + eu + " false []"}},
 		{dns.All, 0, "mordor.cluster." + global, []string{"A  [198.51.100.5]"}},
 	} {
@@ -138,6 +137,20 @@ func TestRouting(t *testing.T) {
 			}
 			s.settle(balanced(test.policy))
 		})
+	}
+}
+
+// TestOneCluster: its load balancer is what all names are an alias of, under the default policy too.
+func TestOneCluster(t *testing.T) {
+	server, p, _ := start(t)
+	subject := balanced(dns.All)
+	subject.Endpoints = subject.Endpoints[1:2]
+	sets, _ := settler{t, server, p, limits}.settle(subject)
+	want := []string{"A  alias Z35SXDOTRQ7X7K web-2.us-east-1.elb.amazonaws.com. false []"}
+	for _, name := range []string{subject.Names.Global(), subject.Names.Region("us-east-1"), subject.Names.Cluster("rohan")} {
+		if diff := cmp.Diff(want, at(name, sets)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
