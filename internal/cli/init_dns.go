@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -44,9 +43,6 @@ func (f *initFlags) readDNSConfig() (*config.Config, map[string][]byte, error) {
 	var errs []error
 	for i, path := range c.Files() {
 		local := *path
-		if !filepath.IsAbs(local) {
-			local = filepath.Join(filepath.Dir(f.dnsConfigFile), local)
-		}
 		data, err := os.ReadFile(local)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--dns-provider-config: a file that it names: %w", err))
@@ -56,7 +52,7 @@ func (f *initFlags) readDNSConfig() (*config.Config, map[string][]byte, error) {
 			names[local] = fmt.Sprintf("file-%d", i+1)
 			files[names[local]] = data
 		}
-		*path = controlplane.FilesDir + "/" + names[local]
+		*path = names[local] // beside the configuration
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err

@@ -67,7 +67,7 @@ func TestInitDNSFlags(t *testing.T) {
 			if c != nil {
 				provider = c.Zones[0].Provider
 				for _, path := range c.Files() {
-					if *path != controlplane.FilesDir+"/file-1" {
+					if *path != "file-1" {
 						t.Errorf("the pod is to read %s", *path)
 					}
 				}

@@ -2,13 +2,16 @@ package apiserver
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	core "k8s.io/kubernetes/pkg/apis/core"
 
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns/publish"
 	"kubefed.dev/kubefed/pkg/kind"
 )
@@ -16,13 +19,17 @@ import (
 const namesPlugin = "FederationNames"
 
 // names is the admission plugin that refuses Services, Ingresses and Gateways whose DNS annotations can't be read, and Services
-// whose names would not fit into DNS. An update of what was wrong before is let through, so that finalizers can go.
+// whose names would not fit into DNS; and a Federation that confirms removals at no time. An update of what was wrong before is let through, so that finalizers can go.
 type names struct {
 	*admission.Handler
 	options *Options
 }
 
-var _ admission.ValidationInterface = names{}
+var (
+	_ admission.ValidationInterface = names{}
+
+	federationKind = schema.GroupKind{Group: federation.GroupName, Kind: "Federation"}
+)
 
 func newNames(options *Options) names {
 	return names{admission.NewHandler(admission.Create, admission.Update), options}
@@ -30,7 +37,8 @@ func newNames(options *Options) names {
 
 // Validate implements admission.ValidationInterface.
 func (p names) Validate(_ context.Context, attr admission.Attributes, _ admission.ObjectInterfaces) error {
-	if attr.GetSubresource() != "" || !publish.Named(attr.GetKind().GroupKind()) {
+	gk := attr.GetKind().GroupKind()
+	if attr.GetSubresource() != "" || !publish.Named(gk) && gk != federationKind {
 		return nil
 	}
 	problem := p.check(attr, attr.GetObject())
@@ -48,6 +56,9 @@ func (p names) check(attr admission.Attributes, obj runtime.Object) error {
 		return nil
 	}
 	object, err := meta.Accessor(obj)
+	if err == nil && attr.GetKind().GroupKind() == federationKind {
+		return publish.CheckAssent(object.GetAnnotations(), time.Now())
+	}
 	if err != nil || object.GetDeletionTimestamp() != nil || !kind.FederatedObject(attr.GetKind().GroupKind(), object, "") {
 		return nil
 	}

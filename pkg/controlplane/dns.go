@@ -20,7 +20,7 @@ type DNS struct {
 	// Config is what the user gave, parsed. Nil keeps what an earlier Init stored; without that the federation's zone is served
 	// by the embedded server.
 	Config *config.Config
-	// Files are those that Config names, by the names under which the pod finds them in FilesDir.
+	// Files are those that Config names, by the names under which the pod finds them beside it.
 	Files map[string][]byte
 	// ServiceType exposes the embedded server; NotExposed leaves it inside its pod. By default it is the API's.
 	ServiceType corev1.ServiceType
@@ -30,9 +30,6 @@ type DNS struct {
 
 // NotExposed is the service type of a DNS server that is only reached at its pod's address.
 const NotExposed corev1.ServiceType = "None"
-
-// FilesDir is where the pod finds DNS.Files.
-const FilesDir = dnsDir
 
 // Keys of SecretDNS beside the files.
 const (

@@ -14,12 +14,18 @@ type Suspicion struct {
 	Clusters []string
 	// Endpoints would leave, of Of.
 	Endpoints, Of int
+	// Confirm is how an operator says that they are gone; empty where there is no way.
+	Confirm string
 }
 
 // String is a message for a condition.
 func (s Suspicion) String() string {
-	return fmt.Sprintf("%d of %d endpoints, in %d clusters, do not answer, and nothing but reachability from here says so: they stay published. "+
-		"Check the network of the control plane, or confirm that the clusters are down", s.Endpoints, s.Of, len(s.Clusters))
+	message := fmt.Sprintf("%d of %d endpoints, in %d clusters, do not answer, and nothing but reachability from here says so: they stay published. "+
+		"Check the network of the control plane", s.Endpoints, s.Of, len(s.Clusters))
+	if s.Confirm != "" {
+		message += ". If they are gone, drain or delete the clusters, or confirm it: " + s.Confirm
+	}
+	return message
 }
 
 // Brake holds back removals when too many endpoints vanish at once from the view of the control plane alone: more than one

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -74,7 +75,7 @@ type Zone struct {
 	CoreDNS  *CoreDNSOptions  `json:"coredns,omitempty"`
 }
 
-// Load reads a file.
+// Load reads a file. Paths in it that are not absolute are from where it is.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -83,6 +84,11 @@ func Load(path string) (*Config, error) {
 	c, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("DNS configuration %s: %w", path, err)
+	}
+	for _, file := range c.Files() {
+		if !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(path), *file)
+		}
 	}
 	return c, nil
 }

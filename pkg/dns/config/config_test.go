@@ -112,3 +112,20 @@ func TestFor(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestLoad(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "dns.yaml")
+	file := "zones: [{name: a.example, provider: rfc2136, rfc2136: {server: \"192.0.2.1:53\", key: {name: k, secretFile: key}, transferKey: {name: k, secretFile: /etc/key}}}]"
+	if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.Zones[0].RFC2136.Key.SecretFile, c.Zones[0].RFC2136.TransferKey.SecretFile}
+	if diff := cmp.Diff([]string{filepath.Join(dir, "key"), "/etc/key"}, got); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"kubefed.dev/kubefed/pkg/dns"
 )
@@ -15,6 +16,8 @@ type board struct {
 	// held are subjects as the brake leaves them, where it holds something back.
 	held      map[string]dns.Subject
 	suspicion *dns.Suspicion
+	// confirm is how an operator confirms what has been in doubt since a time.
+	confirm func(since time.Time) string
 }
 
 func newBoard() *board { return &board{entries: map[string]*entry{}, held: map[string]dns.Subject{}} }
@@ -42,6 +45,9 @@ func (b *board) put(changed, retold map[string]*entry) []string {
 		all = append(all, e.subject)
 	}
 	braked, suspicion := dns.Brake(all)
+	if suspicion != nil && b.confirm != nil {
+		suspicion.Confirm = b.confirm(latestDoubt(b.entries))
+	}
 	b.suspicion = suspicion
 	held := map[string]dns.Subject{}
 	if suspicion != nil {

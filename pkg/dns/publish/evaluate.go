@@ -185,10 +185,21 @@ func (p *Publisher) takeFacts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	confirmed, err := p.assent(ctx)
+	if err != nil {
+		return err
+	}
 	p.places.set(clusters)
 	p.factsMu.Lock()
-	defer p.factsMu.Unlock()
-	p.facts.clusters, p.facts.policies = clusters, policies
+	before := p.facts.confirmed
+	p.facts.clusters, p.facts.policies, p.facts.confirmed = clusters, policies, confirmed
+	p.factsMu.Unlock()
+	if !confirmed.Equal(before) {
+		for _, w := range p.workers {
+			w.again(nil, true)
+			w.poke()
+		}
+	}
 	return nil
 }
 

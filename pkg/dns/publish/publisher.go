@@ -116,10 +116,12 @@ func New(options Options, clients Clients, catalog *kind.Catalog, source Source)
 	if len(options.Zones) > 0 {
 		p.facts.zone = options.Zones[0].Name
 	}
+	p.board.confirm = func(since time.Time) string { return howToAssent(options.Federation, since) }
 	p.writer = newWriter(p)
 	for _, z := range options.Zones {
 		w := newWorker(z.Name, z.Provider)
 		w.board, w.options, w.fence, w.gone, w.changed = p.board, &p.options, options.Fence, p.gone, p.writer.mark
+		w.assent = p.confirmedUntil
 		p.workers = append(p.workers, w)
 	}
 	catalog.HandleChange(p.objectChanged)
@@ -199,6 +201,11 @@ func (p *Publisher) watch(ctx context.Context) error {
 		{&federation.GlobalEndpoints{}, p.writer.handler()},
 		{&federation.Federation{}, toolscache.ResourceEventHandlerFuncs{
 			AddFunc: func(any) { p.writer.mark() }, DeleteFunc: func(any) { p.writer.mark() },
+			UpdateFunc: func(before, after any) {
+				if assentMatters(before, after) {
+					p.inbox.addAll()
+				}
+			},
 		}},
 	} {
 		informer, err := p.clients.Cache.GetInformer(ctx, follow.obj)

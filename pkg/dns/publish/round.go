@@ -88,7 +88,7 @@ type wish struct {
 func (w *worker) wishOf(ctx context.Context, refs map[string]bool, epoch int64) wish {
 	out := wish{answers: map[string]*dns.Answer{}}
 	input := dns.PlanInput{Federation: w.options.Federation, Epoch: epoch, Zone: dns.Zone{Name: w.zone, Limits: w.limits},
-		Known: map[string]bool{}, Gone: func(name string, owner dns.Owner) bool { return w.gone(ctx, name, owner) }, Owned: len(w.view.owners)}
+		Known: map[string]bool{}, Gone: func(name string, owner dns.Owner) bool { return w.mayGo(name) || w.gone(ctx, name, owner) }, Owned: len(w.view.owners)}
 	names := map[string]bool{}
 	for ref := range refs {
 		maps.Copy(names, w.view.owned[ref])
@@ -134,7 +134,8 @@ func (w *worker) bring(ctx context.Context, refs map[string]bool, all bool) erro
 	}
 	w.settle(refs, &wish)
 	if failed == nil {
-		w.report(ctx, &wish.plan, all)
+		w.hold(&wish, all)
+		w.report(ctx)
 		w.retryWaiting(&wish)
 	}
 	return failed
@@ -225,22 +226,19 @@ func (w *worker) settle(refs map[string]bool, wish *wish) {
 }
 
 // report takes up the state of the zone.
-func (w *worker) report(ctx context.Context, plan *dns.Plan, all bool) {
+func (w *worker) report(ctx context.Context) {
 	state := zoneState{state: stateReady, names: len(w.view.owners)}
 	w.mu.Lock()
 	for _, r := range w.results {
 		state.conflicts += len(r.conflicts)
 	}
-	before, unconfirmed := w.state, w.confirm.problem
+	unconfirmed := w.confirm.problem
 	w.mu.Unlock()
 	switch {
 	case unconfirmed != "":
 		state.state, state.message = string(dns.Unavailable), unconfirmed
-	case len(plan.Held) > 0:
-		state.state = stateHeld
-		state.message = fmt.Sprintf("%d names would go at once, without certainty that they are to: they stay. If they are to go, remove the objects or clusters that they are for", len(plan.Held))
-	case !all && before.state == stateHeld:
-		state.state, state.message = before.state, before.message
+	case len(w.held) > 0:
+		state.state, state.message = stateHeld, w.heldBack()
 	}
 	ownedNames.WithLabelValues(w.zone).Set(float64(state.names))
 	conflictingNames.WithLabelValues(w.zone).Set(float64(state.conflicts))

@@ -577,4 +577,11 @@ func TestAdmission(t *testing.T) {
 	if err := w.client.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "Nearest") {
 		t.Errorf("a routing that is none: %v", err)
 	}
+	all := &federation.Federation{ObjectMeta: metav1.ObjectMeta{Name: "earth-" + w.namespace}}
+	for value, want := range map[string]string{"now": "is not a time", "2999-01-01T00:00:00Z": "in the future"} {
+		all.Annotations = map[string]string{federation.AnnotationDNSConfirmRemovals: value}
+		if err := w.client.Create(t.Context(), all); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("removals confirmed at %s: %v", value, err)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package publish
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -70,6 +71,8 @@ type facts struct {
 	clusters []Cluster // sorted by name
 	policies []*policy.Propagation
 	read     func(key Key, cluster string) bool
+	// confirmed is until when an operator has confirmed that what is in doubt is gone.
+	confirmed time.Time
 }
 
 // policyOf is the policy in force for an object, nil for none.
@@ -130,6 +133,9 @@ func (f *facts) endpoints(key Key, p *policy.Propagation, observed []Observed) [
 		}
 		seen.Cluster, seen.Provider, seen.Region, seen.Zones = c.Name, c.Provider, c.Region, c.Zones
 		seen.Order = orderOf(p, c)
+		if seen.Doubtful && assented(f.confirmed, seen.Since) {
+			seen.Doubtful = false
+		}
 		out = append(out, heed(seen, c))
 	}
 	slices.SortFunc(out, func(a, b Observed) int { return cmp.Compare(a.Cluster, b.Cluster) })
@@ -146,7 +152,7 @@ const (
 )
 
 // heed lets what is believed of a cluster as a whole win over what was seen of one endpoint. A verdict of Down is certain: the
-// brake does not hold it back. A cluster that drains still serves.
+// brake does not hold it back, nor what an operator drains. A cluster that drains still serves.
 func heed(seen Observed, c *Cluster) Observed {
 	switch {
 	case len(seen.Addresses) == 0:
@@ -154,6 +160,8 @@ func heed(seen Observed, c *Cluster) Observed {
 		seen.State, seen.Doubtful, seen.Reason, seen.Message = dns.Unhealthy, false, reasonDrill, "drill "+c.Drill+" takes the cluster out of DNS"
 	case c.Down:
 		seen.State, seen.Doubtful, seen.Reason, seen.Message = dns.Unhealthy, false, reasonDown, "the cluster is down"
+	case c.Draining && seen.State == dns.Unhealthy:
+		seen.Doubtful = false // An operator wants its users to go elsewhere, and they can't use it anyway.
 	case c.Draining && (seen.State == dns.Healthy || seen.State == dns.Degraded):
 		seen.State, seen.Reason, seen.Message = dns.Draining, reasonDrain, "the cluster is being drained"
 	}

@@ -22,6 +22,8 @@ type worker struct {
 	gone func(ctx context.Context, name string, owner dns.Owner) bool
 	// fence is the writer's; raise is asked for a higher one where a zone has seen a later writer.
 	fence *Fence
+	// assent is until when an operator has confirmed removals.
+	assent func() time.Time
 	// changed is called with objects whose result changed, or nothing where the state of the zone did.
 	changed func(refs ...string)
 	wake    chan struct{}
@@ -34,6 +36,8 @@ type worker struct {
 	quarantined map[string]quarantine // by name
 	ttls        map[string]ttlSeen
 	conflicting map[string]bool // objects that wait for a name
+	// held are names whose removal is held back, and since when.
+	held map[string]time.Time
 
 	mu      sync.Mutex
 	dirty   map[string]bool

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -390,4 +391,70 @@ func TestBrake(t *testing.T) {
 	b.facts.clusters[0].Down = true
 	b.put(web, all...)
 	b.answers(p, b.names(web).Global(), "192.0.2.3")
+}
+
+// TestAssent: an operator's word lets go what is in doubt; what falls into doubt later stays.
+func TestAssent(t *testing.T) {
+	p := dns.NewMemory(dns.Limits{}, testZone)
+	b := newBench(t, p, "gondor", "rohan", "shire", "bree")
+	b.start()
+	web := service("web")
+	since := time.Date(2026, 1, 1, 12, 0, 0, 5, time.UTC)
+	all := []Observed{at("gondor", dns.Healthy, "192.0.2.1"), at("rohan", dns.Healthy, "192.0.2.2"), at("shire", dns.Healthy, "192.0.2.3"), at("bree", dns.Healthy, "192.0.2.4")}
+	b.board.confirm = func(since time.Time) string { return howToAssent("earth", since) }
+	b.put(web, all...)
+	b.answers(p, b.names(web).Global(), "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
+	for i := range 2 {
+		all[i].State, all[i].Doubtful, all[i].Since = dns.Unhealthy, true, since
+	}
+	b.put(web, all...)
+	b.settledAt(p)
+	b.answers(p, b.names(web).Global(), "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4")
+	_, told, _ := strings.Cut(b.board.suspects().String(), federation.AnnotationDNSConfirmRemovals+"=")
+	if b.facts.confirmed = assentOf(map[string]string{federation.AnnotationDNSConfirmRemovals: told}); b.facts.confirmed.IsZero() {
+		t.Fatalf("no way to confirm it is told: %s", b.board.suspects())
+	}
+	all[2].State, all[2].Doubtful, all[2].Since = dns.Unhealthy, true, since.Add(time.Minute)
+	all[3].State, all[3].Doubtful, all[3].Since = dns.Unhealthy, true, since.Add(time.Minute)
+	b.put(web, all...)
+	b.answers(p, b.names(web).Global(), "192.0.2.3", "192.0.2.4")
+}
+
+// TestAssentToHeldNames: many names that nobody wants any more stay until an operator confirms that they are to go.
+func TestAssentToHeldNames(t *testing.T) {
+	p := dns.NewMemory(dns.Limits{}, testZone)
+	b := newBench(t, p, "gondor")
+	var confirmed atomic.Pointer[time.Time]
+	confirmed.Store(&time.Time{})
+	b.worker.assent = func() time.Time { return *confirmed.Load() }
+	b.start()
+	front := Object{Key: Key{"networking.k8s.io", "Ingress", "shop", "front"}, UID: "uid", Generation: 1}
+	for i := range 30 {
+		front.Hosts = append(front.Hosts, fmt.Sprintf("h%d.%s", i, testZone))
+	}
+	b.put(front, at("gondor", dns.Healthy, "192.0.2.1"))
+	b.answers(p, front.Hosts[29], "192.0.2.1")
+	gone := front.Hosts[29]
+	front.Hosts = front.Hosts[:1]
+	b.put(front, at("gondor", dns.Healthy, "192.0.2.1"))
+	eventually(t, func() string {
+		if s := b.worker.current(); s.state != stateHeld || !strings.Contains(s.message, "29 names") || !strings.Contains(s.message, federation.AnnotationDNSConfirmRemovals) {
+			return fmt.Sprintf("the zone is %+v", s)
+		}
+		return ""
+	})
+	b.answers(p, gone, "192.0.2.1")
+	_, told, _ := strings.Cut(b.worker.current().message, federation.AnnotationDNSConfirmRemovals+"=")
+	at := assentOf(map[string]string{federation.AnnotationDNSConfirmRemovals: told})
+	confirmed.Store(&at)
+	b.worker.again(nil, true)
+	b.worker.poke()
+	b.answers(p, gone)
+	b.answers(p, front.Hosts[0], "192.0.2.1")
+	eventually(t, func() string {
+		if s := b.worker.current(); s.state != stateReady {
+			return fmt.Sprintf("the zone is %+v", s)
+		}
+		return ""
+	})
 }

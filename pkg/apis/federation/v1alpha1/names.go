@@ -75,6 +75,10 @@ const (
 	AnnotationDNSAdopt = GroupName + "/dns-adopt"
 )
 
+// AnnotationDNSConfirmRemovals on the Federation is a time (RFC 3339): what has been held back in DNS since then, or longer, an
+// operator confirms to be gone.
+const AnnotationDNSConfirmRemovals = GroupName + "/dns-confirm-removals"
+
 // FinalizerMembers keeps a federated object until every member has deleted its copy or a Tombstone stands for it.
 // The API server's admission adds it; pkg/sync takes it off.
 const FinalizerMembers = GroupName + "/members"
