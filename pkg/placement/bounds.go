@@ -71,6 +71,9 @@ func (q *question) ruleOf(c *candidate) *federation.ReplicaRule {
 	return nil
 }
 
+// settledAfter is when a report on a share that was cut down is taken to be about that share.
+const settledAfter = 30 * time.Second
+
 // fullClusters are the clusters in which replicas stayed unschedulable, as the decision will remember them. One is
 // forgotten after stableFor, so that it is tried again, unless replicas still wait there.
 func fullClusters(q *question, candidates []candidate) []federation.FullCluster {
@@ -117,9 +120,12 @@ func fullClusters(q *question, candidates []candidate) []federation.FullCluster 
 		default:
 			entry = next(c.Name)
 			*entry = *before
-			if stuck && c.share > int64(before.Replicas) && before.Tries == 0 {
-				// What is known now counts. A share that was cut down to what fitted says nothing: the report may be older.
+			// What is known now counts. A share that was cut down to what fitted says nothing at first: the report may be older.
+			settled := before.Since.Add(settledAfter)
+			if stuck && before.Tries == 0 && (c.share > int64(before.Replicas) || !settled.After(q.Now) && c.copy.Synced) {
 				entry.Replicas = int32(max(c.share-int64(c.copy.Unschedulable), ready))
+			} else if stuck {
+				q.waitsFor(settled, c.Name, "what fits there is looked at again")
 			}
 			entry.Replicas = max(entry.Replicas, int32(ready))
 		}

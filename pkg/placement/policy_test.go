@@ -270,6 +270,15 @@ func TestTimes(t *testing.T) {
 				{10, nil, []string{"a:6", "b:2"}, time.Time{}},
 			},
 		},
+		"what was seen to fit at first does not fit after all": {
+			Input{Object: web(6), Policy: by(federation.Propagation{}), Clusters: ready("a", "b"), Current: decided(web(6), "a:4", "b:2")},
+			[]step{
+				{0, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:5", "b:2"}, at(5)},
+				{1, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:5", "b:1"}, at(5)},
+				{2, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:6", "b:1"}, at(5)},
+				{3, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:6"}, at(5)},
+			},
+		},
 		"its policy is gone": {
 			Input{Object: web(4), Policy: by(federation.Propagation{ClusterGroups: groups("a")}), Clusters: ready("a", "b")},
 			[]step{
