@@ -276,7 +276,7 @@ func TestTimes(t *testing.T) {
 				{0, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:5", "b:2"}, at(5)},
 				{1, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:5", "b:1"}, at(5)},
 				{2, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:6", "b:1"}, at(5)},
-				{3, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:6"}, at(5)},
+				{3, func(in *Input) { in.Copies[1] = Copy{Cluster: "b", Synced: true, Unschedulable: 1} }, []string{"a:6", "b:0"}, at(5)},
 			},
 		},
 		"its policy is gone": {
