@@ -19,8 +19,8 @@ import (
 )
 
 const (
-	// drainTime is how long the server still takes new connections after SIGTERM.
-	drainTime = time.Second
+	// drainTime is how long the server still takes new connections after SIGTERM: load balancers of a busy machine hear of it late.
+	drainTime = 3 * time.Second
 	// finishTime is how long open requests may take after that.
 	finishTime = 10 * time.Second
 )

@@ -69,6 +69,9 @@ func (b *bench) run(ctx context.Context) (*result, error) {
 	if err := b.rounds(ctx, r); err != nil {
 		return nil, errors.Join(err, b.alive())
 	}
+	if err := b.failover(ctx, r); err != nil {
+		return nil, errors.Join(err, b.alive())
+	}
 	return r, nil
 }
 

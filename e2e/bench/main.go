@@ -8,7 +8,7 @@
 //
 // In: the programs on PATH or in bin. Out: a table, or JSON, on standard output; nothing else stays. It counts processor
 // time of all processes that take part, so that ratios hold on a busy machine too; docs/performance.md says how to read
-// them. It measures no pods, no status and no failures.
+// them. At the end one member falls silent for good, and its replicas are placed anew. It measures no pods and no status.
 package main
 
 import (
@@ -23,8 +23,8 @@ import (
 )
 
 type options struct {
-	deployments, rounds, singles, writers int
-	output, profile                       string
+	deployments, rounds, singles, writers, moves int
+	output, profile                              string
 }
 
 func main() {
@@ -35,6 +35,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds; medians are reported")
 	flag.IntVar(&o.singles, "singles", 50, "single creates on the idle system")
 	flag.IntVar(&o.writers, "writers", 16, "concurrent writers")
+	flag.IntVar(&o.moves, "moves", 1000, "Deployments re-placed when a member is down; 0 for none")
 	flag.StringVar(&o.output, "o", "", "output format: json, or nothing for a table")
 	flag.StringVar(&o.profile, "profile", "", "file for a CPU profile of the control plane while the last round's Deployments are created")
 	flag.Parse()
@@ -49,8 +50,8 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if o.output != "" && o.output != "json" {
 		return fmt.Errorf("-o %s: must be json, or nothing for a table", o.output)
 	}
-	if flag.NArg() > 0 || o.deployments < 1 || o.rounds < 1 || o.singles < 1 || o.writers < 1 {
-		return fmt.Errorf("-n, -rounds, -singles and -writers must be at least 1, and there are no arguments")
+	if flag.NArg() > 0 || o.deployments < 1 || o.rounds < 1 || o.singles < 1 || o.writers < 1 || o.moves < 0 {
+		return fmt.Errorf("-n, -rounds, -singles and -writers must be at least 1, -moves at least 0, and there are no arguments")
 	}
 	if bin, err := filepath.Abs("bin"); err == nil {
 		if err := os.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH")); err != nil {

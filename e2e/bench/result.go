@@ -22,6 +22,8 @@ type result struct {
 	// Writes per Deployment, by operation.
 	Writes map[string]writeCounts `json:"writesPerDeployment"`
 	Memory memory                 `json:"memoryMiB"`
+	// Replacement is absent where it was not asked for.
+	Replacement *replacement `json:"replacement,omitempty"`
 
 	measured  map[[2]string][]measurement
 	latencies map[string][]time.Duration
@@ -184,6 +186,9 @@ func (r *result) table(out io.Writer) error {
 				fmt.Fprintf(out, "    %6.2f %s: %s\n", side.counts[key], side.name, key)
 			}
 		}
+	}
+	if m := r.Replacement; m != nil {
+		fmt.Fprintf(out, "\n%d Deployments re-placed after a verdict, s until the last replica was asked for\n  direct %.2f, federated %.2f: %.2f x\n", m.Deployments, m.Direct, m.Federated, m.Federated/m.Direct)
 	}
 	_, err := fmt.Fprintf(out, "\nmemory of the control plane (RSS, API server, etcd and controllers), MiB\n  empty %.0f, with %d Deployments %.0f; server without controllers, empty %.0f\n",
 		r.Memory.ControlPlaneEmpty, r.Deployments, r.Memory.ControlPlaneAfter, r.Memory.PlainEmpty)

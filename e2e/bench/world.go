@@ -56,7 +56,7 @@ func startWorld(ctx context.Context, dir string, progress io.Writer) (*world, er
 	}
 	fmt.Fprintln(progress, "starting two federation API servers and three members")
 	var err error
-	if w.federation, err = launch("federation", "federation-apiserver", "admin.kubeconfig", "--federation-name="+federationName, "--secure-port=0"); err != nil {
+	if w.federation, err = launch("federation", "federation-apiserver", "admin.kubeconfig", "--federation-name="+federationName, "--secure-port=0", "--default-down-toleration=0s"); err != nil {
 		return w, err
 	}
 	if w.plain, err = launch("plain", "federation-apiserver", "admin.kubeconfig", "--federation-name=plain", "--secure-port=0", "--controllers="); err != nil {

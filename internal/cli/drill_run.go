@@ -142,14 +142,20 @@ const (
 // and goes on until that is done.
 func (f *follower) follow(ctx context.Context) (*federation.FailoverDrill, error) {
 	steady := context.WithoutCancel(ctx)
-	asked, answered := false, time.Now()
+	asked, aborted, answered := false, false, time.Now()
 	for {
 		if ctx.Err() != nil && !asked {
 			noteTo(f.streams)("interrupted: taking everything back; kubefed drill show %s tells, should this command be ended", f.name)
-			if err := abortDrill(steady, f.api, f.name); err != nil {
+			asked = true
+		}
+		if asked && !aborted {
+			// The control plane may be away for a moment; it is asked until it hears, since clusters that were ended are
+			// brought back here.
+			err := abortDrill(steady, f.api, f.name)
+			if err != nil && time.Since(answered) > followPatience {
 				return nil, err
 			}
-			asked = true
+			aborted = err == nil
 		}
 		d := &federation.FailoverDrill{}
 		err := f.api.Get(steady, client.ObjectKey{Name: f.name}, d)
