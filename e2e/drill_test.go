@@ -128,7 +128,7 @@ func TestDrillKill(t *testing.T) {
 // TestDrillDrain: a drill that drains a member costs no request, since pods go only when nobody can hold its addresses.
 func TestDrillDrain(t *testing.T) {
 	ns, _, _ := open(t, "drill-drain")
-	out, err := federation.run(t.Context(), "kubefed", "drill", "run", "shire-drains", "--cluster=shire", "--mode=drain", "--duration=15s", "--rate=20",
+	out, err := federation.run(t.Context(), "kubefed", "drill", "run", "shire-drains", "--cluster=shire", "--mode=drain", "--duration=22s", "--rate=20",
 		"--service="+ns+"/web", "--objective=failed=0", "-o", "json", "--context="+federationName)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -71,6 +71,9 @@ func runDrain(ctx context.Context, f *drainFlags, args []string, s Streams) erro
 	if err != nil {
 		return err
 	}
+	if f.timeout < 0 {
+		return &ExitError{ExitUsage, fmt.Errorf("--timeout=%s: must not be negative; 0 waits as long as it takes", f.timeout)}
+	}
 	found, err := FindFederation(ctx, f.FederationFlags)
 	if err != nil {
 		return err

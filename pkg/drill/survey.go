@@ -165,7 +165,7 @@ func (s *Survey) workloads(d *federation.FailoverDrill, decisions []federation.P
 	gone := d.Spec.Mode == federation.DrillVerdict || d.Spec.Mode == federation.DrillKill
 	for _, wanted := range d.Spec.Guardrails.Workloads {
 		version, kindName := cmp.Or(wanted.APIVersion, "apps/v1"), cmp.Or(wanted.Kind, "Deployment")
-		w := Workload{Key: fmt.Sprintf("%s %s/%s", kindName, wanted.Namespace, wanted.Name), Problem: "there is no such workload that is federated"}
+		w := Workload{Key: fmt.Sprintf("%s %s/%s", kindName, wanted.Namespace, wanted.Name), Problem: "there is no such workload that is federated; see kubectl get placementdecisions -n " + wanted.Namespace}
 		for i := range decisions {
 			o := &decisions[i].Spec.Object
 			if o.Kind != kindName || o.Namespace != wanted.Namespace || o.Name != wanted.Name ||
