@@ -34,7 +34,7 @@ func open(t *testing.T, name string) (ns, host string, at map[string]string) {
 		at[m] = text(service(t, m, ns), "status", "loadBalancer", "ingress", "0", "ip")
 	}
 	host = "web." + ns + "." + federationName + ".svc.example.com"
-	answering(t, "all members answer", dnsServer(t), 60*time.Second, map[string]string{host: joined(at, members...)})
+	answering(t, "all members answer", dnsServer(t), 120*time.Second, map[string]string{host: joined(at, members...)})
 	return ns, host, at
 }
 
