@@ -106,7 +106,7 @@ func listing[L runtime.Object](list func(context.Context, metav1.ListOptions) (L
 
 func run[T any](f *follower, t *table[T], example client.Object, list func(context.Context, metav1.ListOptions) (runtime.Object, error),
 	watch func(context.Context, metav1.ListOptions) (watch.Interface, error), selector string) {
-	reflector := cache.NewReflectorWithOptions(patient(selector, list, watch), example, t, cache.ReflectorOptions{Name: "endpoints in " + f.member.Name})
+	reflector := cache.NewReflectorWithOptions(patient(selector, list, watch), example, t, cache.ReflectorOptions{Name: "endpoints in " + f.member.Name, Backoff: again()})
 	go reflector.RunWithContext(f.ctx)
 }
 

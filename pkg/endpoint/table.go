@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -122,12 +123,32 @@ func (t *table[T]) Replace(list []any, _ string) error {
 // Resync implements cache.ReflectorStore: there is nobody to tell.
 func (*table[T]) Resync() error { return nil }
 
-// askAgain is the pause after a member refused a list or watch: a right that it has not given will not come in seconds.
-const askAgain = time.Minute
+// askAgain is the longest pause after a member refused a list or watch: a right that it has not given will not come in seconds.
+// The first pauses are short, since an API server that has just started refuses what it allows a moment later.
+const (
+	askAgain     = time.Minute
+	askAgainSoon = time.Second
+)
+
+// again is how reflectors pause when a member does not answer: not for long, since what one that was dead serves is to be known
+// soon after it is back. Reflectors' own pauses grow to a minute.
+func again() *wait.Backoff {
+	return &wait.Backoff{Duration: 800 * time.Millisecond, Cap: 4 * time.Second, Steps: 5, Factor: 2, Jitter: 0.5}
+}
 
 // patient lists and watches what selector selects. A refusal is no reason to ask again at once, as reflectors do.
 func patient(selector string, list func(context.Context, metav1.ListOptions) (runtime.Object, error),
 	follow func(context.Context, metav1.ListOptions) (watch.Interface, error)) cache.ListerWatcher {
+	pause := askAgainSoon // one reflector asks, one question at a time
+	refused := func(ctx context.Context, err error) {
+		switch {
+		case err == nil:
+			pause = askAgainSoon
+		case apierrors.IsForbidden(err):
+			refused(ctx, err, pause)
+			pause = min(2*pause, askAgain)
+		}
+	}
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.LabelSelector = selector
@@ -144,13 +165,11 @@ func patient(selector string, list func(context.Context, metav1.ListOptions) (ru
 	}
 }
 
-func refused(ctx context.Context, err error) {
-	if !apierrors.IsForbidden(err) {
-		return
-	}
+// refused pauses after a refusal.
+func refused(ctx context.Context, err error, pause time.Duration) {
 	log.FromContext(ctx).Info("endpoints are unknown: the federation may not read them there; join the cluster again", "cause", err.Error())
 	select {
 	case <-ctx.Done():
-	case <-time.After(askAgain):
+	case <-time.After(pause):
 	}
 }
