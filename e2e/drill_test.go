@@ -227,12 +227,11 @@ func TestFaults(t *testing.T) {
 		unmoved(t)
 	})
 	t.Run("flap", func(t *testing.T) {
-		for range 2 {
-			all("partition", "gondor")
-			judged(t, "gondor", "Unreachable", 30*time.Second)
-			all("heal", "gondor")
-			judged(t, "gondor", "Degraded", 30*time.Second)
-		}
+		// Once more, so shortly after the isolation: its word counts again only when it was well for longer.
+		all("partition", "gondor")
+		judged(t, "gondor", "Unreachable", 30*time.Second)
+		all("heal", "gondor")
+		judged(t, "gondor", "Degraded", 30*time.Second)
 		unmoved(t)
 		judged(t, "gondor", "Ready", 60*time.Second)
 	})
@@ -254,6 +253,5 @@ func TestFaults(t *testing.T) {
 		})
 		all("start", "gondor", "rohan")
 		placedAs(t, ns, "Deployment", "gondor 2, rohan 2, shire 2", 90*time.Second)
-		answering(t, "the living are in DNS again", server, 90*time.Second, everywhere)
 	})
 }
