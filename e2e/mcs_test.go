@@ -53,6 +53,10 @@ func TestMultiClusterService(t *testing.T) {
 		t.Error(err)
 	}
 	for _, member := range members {
+		eventually(t, "the kind ServiceImport in "+member, 30*time.Second, func() (bool, string) {
+			_, err := federation.run(t.Context(), "kubectl", "--context="+member, "get", "serviceimports", "-n", ns)
+			return err == nil, fmt.Sprint(err)
+		})
 		eventually(t, "the import in "+member, 30*time.Second, func() (bool, string) { return importedIn(t, member, ns, address) })
 	}
 	eventually(t, "the export's conditions", 10*time.Second, func() (bool, string) {
@@ -65,12 +69,19 @@ func TestMultiClusterService(t *testing.T) {
 		return true, ""
 	})
 
+	dnsAt := dnsServer(t)
+	answering(t, "clusterset.local", dnsAt, 20*time.Second, map[string]string{"web." + ns + ".svc.clusterset.local": address})
+	if version, err := resolverOf(dnsAt, "udp").LookupTXT(t.Context(), "dns-version.clusterset.local."); err != nil || !slices.Equal(version, []string{"1.0.0"}) {
+		t.Errorf("dns-version.clusterset.local: %q, %v", version, err)
+	}
+
 	// What the federation did not make is not touched, and what someone took away comes back.
 	slice := items(t, "shire", "endpointslices", "-n", ns, "-l", "multicluster.kubernetes.io/source-cluster=gondor")[0]
 	inMember(t, "shire", "delete", "endpointslice", "-n", ns, text(slice, "metadata", "name"))
 	eventually(t, "the slice again", 20*time.Second, func() (bool, string) { return importedIn(t, "shire", ns, address) })
 
 	kubectl(t, "delete", "serviceexport", "web", "-n", ns)
+	answering(t, "nothing of it in clusterset.local", dnsAt, 20*time.Second, map[string]string{"web." + ns + ".svc.clusterset.local": ""})
 	for _, member := range members {
 		eventually(t, "nothing imported in "+member, 30*time.Second, func() (bool, string) {
 			_, there := get(t, member, "serviceimport", "web", "-n", ns)
@@ -86,6 +97,53 @@ func TestMultiClusterService(t *testing.T) {
 		c := condition(e, "Valid")
 		return c["status"] == "False" && c["reason"] == "NoService", fmt.Sprint(c)
 	})
+}
+
+const headless = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: db}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: example.com/db, ports: [{containerPort: 5432}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: sql, port: 5432}]}
+---
+apiVersion: multicluster.x-k8s.io/v1beta1
+kind: ServiceExport
+metadata: {name: db}
+`
+
+// TestHeadlessMultiClusterService: a headless Service's name in clusterset.local answers with the pods of all clusters, each of
+// which has a name below its cluster; the cluster alone has none, as the specification demands.
+func TestHeadlessMultiClusterService(t *testing.T) {
+	ns := namespace(t, "mcs-headless")
+	apply(t, federationName, into(ns, headless))
+	pods := map[string]string{}
+	eventually(t, "a pod in each member", 30*time.Second, func() (bool, string) {
+		for _, member := range members {
+			for _, p := range items(t, member, "pods", "-n", ns, "-l", "app=db") {
+				pods[member] = text(p, "status", "podIP")
+			}
+			if pods[member] == "" {
+				return false, member + " has none with an address"
+			}
+		}
+		return true, ""
+	})
+	base := "db." + ns + ".svc.clusterset.local"
+	want := map[string]string{base: joined(pods, members...)}
+	for _, member := range members {
+		want[strings.ReplaceAll(pods[member], ".", "-")+"."+member+"."+base] = pods[member]
+		want[member+"."+base] = ""
+	}
+	answering(t, "clusterset.local", dnsServer(t), 30*time.Second, want)
 }
 
 func clustersOf(serviceImport map[string]any) []string {
