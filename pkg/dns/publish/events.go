@@ -22,6 +22,11 @@ func turned(r events.EventRecorder, obj runtime.Object, before, after *metav1.Co
 		if before != nil {
 			r.Eventf(obj, nil, corev1.EventTypeNormal, after.Reason, "Publish", "%s", after.Message)
 		}
+	case federation.ReasonAllUnhealthy:
+		// A Service whose first pods are starting is no news.
+		if before != nil && before.Reason != federation.ReasonPending && before.Reason != federation.ReasonNoEndpoints {
+			r.Eventf(obj, nil, corev1.EventTypeWarning, after.Reason, "Publish", "%s", after.Message)
+		}
 	default:
 		r.Eventf(obj, nil, corev1.EventTypeWarning, after.Reason, "Publish", "%s", after.Message)
 	}
