@@ -143,7 +143,7 @@ func checkRouting(c dns.Change) error {
 		var err error
 		switch {
 		case set.Routing.Policy != dns.Weighted:
-			err = fmt.Errorf("Cloud DNS is asked for weighted sets alone, not for %s; the zone says so in its limits", set.Routing.Policy)
+			err = fmt.Errorf("the provider for Cloud DNS is asked for weighted sets alone, not for %s; the zone says so in its limits", set.Routing.Policy)
 		case set.Routing.Weight > maxWeight:
 			err = fmt.Errorf("weight %d is more than %d, which is what Cloud DNS takes", set.Routing.Weight, maxWeight)
 		case strings.ContainsAny(set.SetID, "= \t"):
