@@ -94,6 +94,7 @@ func TestObserved(t *testing.T) {
 func follow(t *testing.T, s *server, spans *collector) {
 	t.Helper()
 	joinMember(t, s, "gondor")
+	s.mustKubectl(t, "", "wait", "cluster/gondor", "--for=jsonpath={.status.verdict.state}=Ready", "--timeout=30s")
 	s.mustKubectl(t, observed, "create", "-f", "-")
 	about := func(span string, more ...string) map[string]string {
 		want := map[string]string{"span": span, "kubefed.kind": "Deployment.apps", "kubefed.namespace": "default", "kubefed.name": "watched"}
