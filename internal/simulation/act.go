@@ -16,7 +16,7 @@ import (
 )
 
 // place decides on every workload whose question differs, or whose timer has run out.
-func (w *World) place() error {
+func (w *World) place() {
 	for _, l := range w.workloads {
 		in := w.question(l)
 		digest := digestOf(in)
@@ -33,7 +33,6 @@ func (w *World) place() error {
 		l.decision = &answer.Decision
 		l.asked = 0 // the decision in force is part of the question
 	}
-	return nil
 }
 
 func shares(d *placement.Decision) string {

@@ -53,7 +53,7 @@ func (w *World) testify(c *cluster) {
 			continue
 		}
 		if c.seen[other.name] == nil {
-			c.seen[other.name] = map[string]*sighting{"api": {}, "endpoint": {}}
+			c.seen[other.name] = map[string]*verdict.Sighting{"api": {}, "endpoint": {}}
 		}
 		if !w.reached(other) {
 			delete(c.seen, other.name)
@@ -76,7 +76,7 @@ func (w *World) evidence(c *cluster) verdict.Evidence {
 		var list []verdict.Sighting
 		for _, s := range sightings {
 			if !s.At.IsZero() {
-				list = append(list, s.Sighting)
+				list = append(list, *s)
 			}
 		}
 		if len(list) > 0 {

@@ -1,10 +1,6 @@
 package simulation
 
-import (
-	"fmt"
-
-	"kubefed.dev/kubefed/pkg/verdict"
-)
+import "kubefed.dev/kubefed/pkg/verdict"
 
 // fault is something that is broken from one second to another.
 type fault struct {
@@ -110,14 +106,13 @@ func (w *World) once(f *fault) {
 
 // restart forgets what a control plane has in memory; what is in the API and in the zone is still there.
 func (w *World) restart() {
-	fresh := New(0)
 	for _, c := range w.clusters {
-		c.window, c.seen = fresh.clusters[0].window, map[string]map[string]*sighting{}
+		c.window, c.seen = verdict.Window{}, map[string]map[string]*verdict.Sighting{}
 		c.memory = verdict.Recall(c.memory.Verdict, w.now())
 	}
-	w.view = fresh.view
+	w.view = verdict.View{}
 	for _, l := range w.workloads {
-		l.asked, l.wake = 0, fresh.started
+		l.asked, l.wake = 0, w.started
 		for _, t := range l.tracks {
 			t.fails, t.successes = 0, 0
 		}
@@ -137,8 +132,4 @@ func (w *World) lately(kind, name string, within int) bool {
 		}
 	}
 	return w.lately(kind, "", within)
-}
-
-func (f fault) String() string {
-	return fmt.Sprintf("%s %s %d to %d s", f.kind, f.cluster, f.from, f.until)
 }

@@ -48,13 +48,8 @@ type cluster struct {
 	taints  []corev1.Taint
 	ready   bool
 	since   time.Time
-	seen    map[string]map[string]*sighting // by witness: of this cluster's API and endpoints
-	holding bool                            // drained by its operator
-}
-
-// sighting is what a witness remembers.
-type sighting struct {
-	verdict.Sighting
+	seen    map[string]map[string]*verdict.Sighting // by witness: of this cluster's API and endpoints
+	holding bool                                    // drained by its operator
 }
 
 // answers says whether its API answers someone whose network is whole.
@@ -121,7 +116,7 @@ func New(seed uint64) *World {
 	w := &World{random: random, started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: map[string]int{}, zone: dns.NewContent(zoneName, nil)}
 	names := []string{"gondor", "rohan", "shire", "mordor", "arnor", "isengard"}
 	for i := range 3 + random.IntN(4) {
-		w.clusters = append(w.clusters, &cluster{name: names[i], region: fmt.Sprintf("region-%d", i/2), ready: true, since: w.started, seen: map[string]map[string]*sighting{}})
+		w.clusters = append(w.clusters, &cluster{name: names[i], region: fmt.Sprintf("region-%d", i/2), ready: true, since: w.started, seen: map[string]map[string]*verdict.Sighting{}})
 	}
 	for i := range 3 {
 		l := &workload{name: fmt.Sprintf("w%d", i), replicas: int32(1 + random.IntN(9)), ordered: i == 2, pods: map[string][]int{},

@@ -3,6 +3,7 @@ package mcs
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -59,13 +60,15 @@ type Controller struct {
 	active  bool
 	members map[string]*member
 	wanted  map[types.NamespacedName]desired
+	// waiting are imports of which no cluster that exports them could be read yet.
+	waiting map[types.NamespacedName]bool
 }
 
 // Add registers the controller; it runs on the leader. The scheme of mgr must know multicluster.x-k8s.io/v1beta1.
 func Add(mgr manager.Manager, federationClient client.Client, o Options) (cluster.Engager, error) {
 	c := &Controller{options: o, client: federationClient, reader: mgr.GetAPIReader(),
 		events:  make(chan event.TypedGenericEvent[types.NamespacedName], 256),
-		members: map[string]*member{}, wanted: map[types.NamespacedName]desired{}}
+		members: map[string]*member{}, wanted: map[types.NamespacedName]desired{}, waiting: map[types.NamespacedName]bool{}}
 	if o.Zone != nil {
 		c.zone = newZone(o)
 		if err := mgr.Add(c.zone); err != nil {
@@ -91,7 +94,7 @@ func Add(mgr manager.Manager, federationClient client.Client, o Options) (cluste
 func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := newMember(ctx, m, c.options.Federation, c.want, func(key types.NamespacedName) { c.changed(ctx, m.Name, key) })
+	n := newMember(ctx, m, c.options.Federation, c.want, func(key types.NamespacedName) { c.changed(ctx, key) })
 	c.members[m.Name] = n
 	if c.active {
 		n.start()
@@ -99,15 +102,10 @@ func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
 }
 
 // changed has an import looked at again; all of them for the zero key.
-func (c *Controller) changed(ctx context.Context, from string, key types.NamespacedName) {
+func (c *Controller) changed(ctx context.Context, key types.NamespacedName) {
 	keys := []types.NamespacedName{key}
 	if key.Name == "" {
-		keys = keys[:0]
-		c.mu.Lock()
-		for k := range c.wanted {
-			keys = append(keys, k)
-		}
-		c.mu.Unlock()
+		keys = c.keys()
 	}
 	for _, k := range keys {
 		select {
@@ -116,6 +114,13 @@ func (c *Controller) changed(ctx context.Context, from string, key types.Namespa
 			return
 		}
 	}
+}
+
+// keys are all imports that were looked at.
+func (c *Controller) keys() []types.NamespacedName {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.AppendSeq(slices.Collect(maps.Keys(c.wanted)), maps.Keys(c.waiting))
 }
 
 func (c *Controller) want(key types.NamespacedName) (desired, bool) {
@@ -127,10 +132,8 @@ func (c *Controller) want(key types.NamespacedName) (desired, bool) {
 
 // all are the requests for every import, when a cluster came, went or failed.
 func (c *Controller) all(context.Context, client.Object) []reconcile.Request {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	requests := make([]reconcile.Request, 0, len(c.wanted))
-	for key := range c.wanted {
+	var requests []reconcile.Request
+	for _, key := range c.keys() {
 		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
@@ -161,8 +164,11 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 		if d.exports, d.unknown, err = c.exports(ctx, key); err != nil {
 			return reconcile.Result{}, err
 		}
-		if len(d.exports) == 0 && len(d.unknown) > 0 {
-			return reconcile.Result{}, c.tell(ctx, &wish, "", all, nil) // unknown is not empty
+		if len(d.exports) == 0 && len(d.unknown) > 0 { // unknown is not empty: looked at again once a member was read
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.waiting[key] = true
+			return reconcile.Result{}, nil
 		}
 		if len(d.exports) > 0 {
 			all = combine(d.exports)
@@ -173,7 +179,9 @@ func (c *Controller) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err := c.store(ctx, key, &d); err != nil {
 		return reconcile.Result{}, err
 	}
+	all.clusters = d.clusters
 	c.mu.Lock()
+	delete(c.waiting, key)
 	c.wanted[key] = d
 	members := make([]*member, 0, len(c.members))
 	for name, m := range c.members {
@@ -290,6 +298,7 @@ func (c *Controller) store(ctx context.Context, key types.NamespacedName, d *des
 		}
 		return nil
 	}
+	d.keep(&have)
 	if d.spec.Type == mcsv1.ClusterSetIP {
 		ip, err := c.address(ctx, key, have.Spec.IPs)
 		if err != nil {
@@ -364,7 +373,7 @@ func (c *Controller) publish(key types.NamespacedName, d desired) {
 	if d.spec != nil {
 		records = claims(owner, key.Namespace, key.Name, *d.spec, d.exports)
 	}
-	c.zone.set(owner.Ref, records)
+	c.zone.set(owner.Ref, records, len(d.unknown) > 0)
 }
 
 // tell writes the conditions of an export where they change.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -29,6 +30,27 @@ type desired struct {
 	exports             []export
 	// unknown are clusters that can't be read: what members have of them stays.
 	unknown map[string]bool
+}
+
+// keep adds what clusters that can't be read gave to the import as it is: their names and ports.
+func (d *desired) keep(have *mcsv1.ServiceImport) {
+	kept := false
+	for _, c := range have.Status.Clusters {
+		if d.unknown[c.Cluster] && !slices.Contains(d.clusters, c.Cluster) {
+			d.clusters, kept = append(d.clusters, c.Cluster), true
+		}
+	}
+	if !kept {
+		return
+	}
+	slices.Sort(d.clusters)
+	for _, p := range have.Spec.Ports {
+		if !slices.ContainsFunc(d.spec.Ports, func(o mcsv1.ServicePort) bool {
+			return o.Name == p.Name || o.Protocol == p.Protocol && o.Port == p.Port
+		}) {
+			d.spec.Ports = append(d.spec.Ports, p)
+		}
+	}
 }
 
 // object is the ServiceImport of a name.

@@ -26,6 +26,8 @@ type zone struct {
 
 	mu     sync.Mutex
 	claims map[string][]dns.Claim // by owner
+	// partial are owners of which not every cluster could be read: what they have stays.
+	partial map[string]bool
 }
 
 const (
@@ -36,13 +38,13 @@ const (
 func newZone(o Options) *zone {
 	version := versionClaim()
 	return &zone{provider: o.Zone, federation: o.Federation, fence: o.Fence, wake: make(chan struct{}, 1),
-		claims: map[string][]dns.Claim{version.Owner.Ref: {version}}}
+		claims: map[string][]dns.Claim{version.Owner.Ref: {version}}, partial: map[string]bool{}}
 }
 
-// set replaces what one import has in the zone.
-func (z *zone) set(owner string, claims []dns.Claim) {
+// set replaces what one import has in the zone; of a partial one it only adds.
+func (z *zone) set(owner string, claims []dns.Claim, partial bool) {
 	z.mu.Lock()
-	z.claims[owner] = claims
+	z.claims[owner], z.partial[owner] = claims, partial
 	z.mu.Unlock()
 	z.nudge()
 }
@@ -86,8 +88,11 @@ func (z *zone) write(ctx context.Context) error {
 	in := dns.PlanInput{Federation: z.federation, Epoch: fence.Epoch, Zone: dns.Zone{Name: ClusterSetZone}, Known: map[string]bool{}, Existing: existing}
 	z.mu.Lock()
 	for owner, claims := range z.claims {
-		in.Known[owner] = true
-		in.Claims = append(in.Claims, claims...)
+		in.Known[owner] = !z.partial[owner]
+		for _, c := range claims {
+			c.Stale = z.partial[owner]
+			in.Claims = append(in.Claims, c)
+		}
 	}
 	z.mu.Unlock()
 	// Endpoints come and go: an import that has been dealt with says all that it wants.
