@@ -12,7 +12,7 @@ import (
 	core "k8s.io/kubernetes/pkg/apis/core"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
-	"kubefed.dev/kubefed/pkg/dns/publish"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
@@ -38,7 +38,7 @@ func newNames(options *Options) names {
 // Validate implements admission.ValidationInterface.
 func (p names) Validate(_ context.Context, attr admission.Attributes, _ admission.ObjectInterfaces) error {
 	gk := attr.GetKind().GroupKind()
-	if attr.GetSubresource() != "" || !publish.Named(gk) && gk != federationKind {
+	if attr.GetSubresource() != "" || !named.Named(gk) && gk != federationKind {
 		return nil
 	}
 	problem := p.check(attr, attr.GetObject())
@@ -57,7 +57,7 @@ func (p names) check(attr admission.Attributes, obj runtime.Object) error {
 	}
 	object, err := meta.Accessor(obj)
 	if err == nil && attr.GetKind().GroupKind() == federationKind {
-		return publish.CheckAssent(object.GetAnnotations(), time.Now())
+		return named.CheckAssent(object.GetAnnotations(), time.Now())
 	}
 	if err != nil || object.GetDeletionTimestamp() != nil || !kind.FederatedObject(attr.GetKind().GroupKind(), object, "") {
 		return nil
@@ -70,13 +70,13 @@ func (p names) check(attr admission.Attributes, obj runtime.Object) error {
 			ports[port.Name] = string(port.Protocol)
 		}
 	}
-	return publish.Check(o, p.options.FederationName, p.options.DNSZoneName, ports)
+	return named.Check(o, p.options.FederationName, p.options.DNSZoneName, ports)
 }
 
-func objectOf(attr admission.Attributes, object metav1.Object) publish.Object {
+func objectOf(attr admission.Attributes, object metav1.Object) named.Object {
 	gk := attr.GetKind().GroupKind()
-	return publish.Object{
-		Key:         publish.Key{Group: gk.Group, Kind: gk.Kind, Namespace: attr.GetNamespace(), Name: object.GetName()},
+	return named.Object{
+		Key:         named.Key{Group: gk.Group, Kind: gk.Kind, Namespace: attr.GetNamespace(), Name: object.GetName()},
 		Annotations: object.GetAnnotations(),
 	}
 }

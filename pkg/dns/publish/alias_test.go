@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 )
 
 // TestAliases: the zone of a set that is an alias holds no addresses, and still nothing of it is lost or forgotten.
@@ -18,7 +19,7 @@ func TestAliases(t *testing.T) {
 	gondor, rohan := at("gondor", dns.Healthy, "192.0.2.1"), at("rohan", dns.Healthy, "192.0.2.2")
 	gondor.Hostnames = []string{"Web.elb.example"}
 	web := service("web", "federation.kubefed.dev/dns-routing=Weighted")
-	shop := Object{Key: Key{IngressKind.Group, "Ingress", "shop", "front"}, UID: "uid-front", Hosts: []string{"shop.global.example.com."}, Annotations: web.Annotations}
+	shop := Object{Key: Key{Group: named.IngressKind.Group, Kind: "Ingress", Namespace: "shop", Name: "front"}, UID: "uid-front", Hosts: []string{"shop.global.example.com."}, Annotations: web.Annotations}
 	b := newBench(t, p, "gondor", "rohan")
 	n := b.names(web)
 	aliased := func(name string, want bool) {
@@ -47,7 +48,7 @@ func TestAliases(t *testing.T) {
 		eventually(t, func() string {
 			b.worker.mu.Lock()
 			defer b.worker.mu.Unlock()
-			if r := b.worker.results[o.ref()]; r == nil || !strings.Contains(join(r), want) {
+			if r := b.worker.results[o.Ref()]; r == nil || !strings.Contains(join(r), want) {
 				return "the result is " + join(r) + ", want " + want
 			}
 			return ""

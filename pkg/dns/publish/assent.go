@@ -12,23 +12,6 @@ import (
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
-// CheckAssent tells what is wrong with an operator's confirmation of removals, in the annotations of a Federation.
-func CheckAssent(annotations map[string]string, now time.Time) error {
-	value, said := annotations[federation.AnnotationDNSConfirmRemovals]
-	if !said {
-		return nil
-	}
-	switch t, err := time.Parse(time.RFC3339, value); {
-	case err != nil:
-		return fmt.Errorf("annotation %s: %q is not a time such as %s; take the one that the message of what is held back names",
-			federation.AnnotationDNSConfirmRemovals, value, stamp(now))
-	case t.After(now):
-		return fmt.Errorf("annotation %s: %s is in the future, here it is %s: only what is known can be confirmed",
-			federation.AnnotationDNSConfirmRemovals, value, stamp(now))
-	}
-	return nil
-}
-
 // assentOf is until when an operator has confirmed removals: what was in doubt by then may go. Zero for never.
 func assentOf(annotations map[string]string) time.Time {
 	t, _ := time.Parse(time.RFC3339, annotations[federation.AnnotationDNSConfirmRemovals]) // admission has refused what is none

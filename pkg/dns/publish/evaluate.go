@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"maps"
 	"reflect"
 	"slices"
@@ -57,7 +58,7 @@ const readInterval = 500 * time.Millisecond
 // heard says whether a cluster was read since the last time. Of one that does not have an object no change is told.
 func (p *Publisher) heard() bool {
 	now := map[string]bool{}
-	for gk := range refs {
+	for _, gk := range named.Kinds {
 		for _, c := range p.facts.clusters {
 			if p.source.Read(Key{Group: gk.Group, Kind: gk.Kind}, c.Name) {
 				now[gk.Kind+"/"+c.Name] = true
@@ -76,16 +77,16 @@ func (p *Publisher) evaluateAll(ctx context.Context) error {
 	}
 	keys := map[Key]bool{}
 	for _, ref := range p.board.refs() {
-		key, _ := keyOfRef(ref)
+		key, _ := named.KeyOfRef(ref)
 		keys[key] = true
 	}
-	for gk := range refs {
+	for _, gk := range named.Kinds {
 		k, known := p.catalog.Lookup(gk)
 		if !known {
 			continue
 		}
 		if err := p.catalog.Each(ctx, k, "", func(obj *unstructured.Unstructured) {
-			keys[Key{gk.Group, gk.Kind, obj.GetNamespace(), obj.GetName()}] = true
+			keys[Key{Group: gk.Group, Kind: gk.Kind, Namespace: obj.GetNamespace(), Name: obj.GetName()}] = true
 		}); err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func (p *Publisher) evaluateSome(ctx context.Context, keys map[Key]bool) error {
 		if err != nil {
 			return err
 		}
-		ref := key.ref()
+		ref := key.Ref()
 		before, _ := p.board.get(ref)
 		switch {
 		case e == nil && before == nil, e != nil && before != nil && reflect.DeepEqual(e, before):
@@ -128,15 +129,15 @@ func (p *Publisher) evaluateSome(ctx context.Context, keys map[Key]bool) error {
 
 // entry evaluates one object, nil for one without names.
 func (p *Publisher) entry(ctx context.Context, key Key) (*entry, error) {
-	obj, err := p.catalog.Get(ctx, key.groupKind(), key.Namespace, key.Name)
+	obj, err := p.catalog.Get(ctx, key.GroupKind(), key.Namespace, key.Name)
 	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
 		p.ask(key, nil)
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", key.ref(), err)
+		return nil, fmt.Errorf("reading %s: %w", key.Ref(), err)
 	}
-	o, named := ObjectOf(key.groupKind(), obj)
+	o, named := named.ObjectOf(key.GroupKind(), obj)
 	if !named {
 		p.ask(key, nil)
 		return nil, nil

@@ -8,19 +8,20 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 )
 
 // gone says whether an owned name that nobody claims is certain to go: its object is not there any more, by a complete list or by
 // its deletion, or is to have no names; or the cluster, region, zone or provider that the name is for has left the federation.
 func (p *Publisher) gone(ctx context.Context, name string, owner dns.Owner) bool {
-	key, ok := keyOfRef(owner.Ref)
+	key, ok := named.KeyOfRef(owner.Ref)
 	if !ok {
 		return false
 	}
 	if e, _ := p.board.get(owner.Ref); e != nil {
 		return e.UID != owner.UID || p.places.left(name, e.subject.Names)
 	}
-	gk := key.groupKind()
+	gk := key.GroupKind()
 	if !p.catalog.KindSynced(gk) {
 		return p.inbox.deleted(key, owner.UID)
 	}
@@ -28,7 +29,7 @@ func (p *Publisher) gone(ctx context.Context, name string, owner dns.Owner) bool
 	if err != nil {
 		return apierrors.IsNotFound(err)
 	}
-	o, named := ObjectOf(gk, obj)
+	o, named := named.ObjectOf(gk, obj)
 	// One that is to have names, and is not on the board, was not evaluated yet.
 	return !named || o.UID != owner.UID || p.withheld(o)
 }

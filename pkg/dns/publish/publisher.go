@@ -16,6 +16,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
@@ -130,14 +131,14 @@ func New(options Options, clients Clients, catalog *kind.Catalog, source Source)
 }
 
 func (p *Publisher) objectChanged(k kind.Kind, before, after *unstructured.Unstructured) {
-	if !Named(k.GroupKind()) {
+	if !named.Named(k.GroupKind()) {
 		return
 	}
 	obj := after
 	if after == nil {
 		obj = before
 	}
-	key := Key{k.Group, k.Kind, obj.GetNamespace(), obj.GetName()}
+	key := Key{Group: k.Group, Kind: k.Kind, Namespace: obj.GetNamespace(), Name: obj.GetName()}
 	if after == nil && k.Custom {
 		p.inbox.noteDeleted(key, string(obj.GetUID()))
 	}
@@ -244,7 +245,7 @@ func clusterMatters(before *federation.Cluster, after any) bool {
 
 // await returns once all objects of the native kinds are known. Until then absence means nothing.
 func (p *Publisher) await(ctx context.Context) error {
-	for !p.catalog.KindSynced(ServiceKind) || !p.catalog.KindSynced(IngressKind) {
+	for !p.catalog.KindSynced(named.ServiceKind) || !p.catalog.KindSynced(named.IngressKind) {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -26,7 +26,7 @@ func (p *Publisher) remember(ctx context.Context) error {
 			continue
 		}
 		p.source.Remember(key, observedOf(g.Status))
-		p.writer.mark(key.ref())
+		p.writer.mark(key.Ref())
 	}
 	return nil
 }

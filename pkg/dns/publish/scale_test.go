@@ -26,7 +26,7 @@ func fleet(b *bench, services int, failed string) map[string]*entry {
 			}
 			observed = append(observed, seen)
 		}
-		all[o.ref()] = b.facts.entryOf(o, observed)
+		all[o.Ref()] = b.facts.entryOf(o, observed)
 	}
 	return all
 }
@@ -74,7 +74,7 @@ func TestManyServices(t *testing.T) {
 	observed[1] = at("c1", dns.Healthy, "192.0.2.1")
 	b.put(one, observed...)
 	eventually(t, func() string {
-		if r := b.worker.result(one.ref()); len(r.answering) != 1 {
+		if r := b.worker.result(one.Ref()); len(r.answering) != 1 {
 			return fmt.Sprintf("it answers %v", r.answering)
 		}
 		return ""

@@ -288,7 +288,7 @@ func (w *world) service(name string, annotations map[string]string) Key {
 	if err := w.client.Create(w.t.Context(), service); err != nil {
 		w.t.Fatal(err)
 	}
-	return Key{"", "Service", w.namespace, name}
+	return Key{Kind: "Service", Namespace: w.namespace, Name: name}
 }
 
 func (w *world) name(k Key) dns.Names {

@@ -4,12 +4,16 @@ import (
 	"time"
 
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// Key names a federated object.
-type Key struct{ Group, Kind, Namespace, Name string }
+// Key names a federated object, Object is what it says of its names.
+type (
+	Key    = named.Key
+	Object = named.Object
+)
 
 // Observed is what one cluster serves of an object, and how that fares. Cluster, Addresses, Ports, Weight, State and Doubtful are
 // the Source's; where the cluster is and its order are filled in here.

@@ -10,6 +10,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"kubefed.dev/kubefed/pkg/policy"
 )
 
@@ -90,12 +91,12 @@ func (f *facts) entryOf(o Object, observed []Observed) *entry {
 		fromPolicy = p.Rule.DNS
 	}
 	e := &entry{Object: o}
-	if e.settings, e.invalid = SettingsOf(o.Annotations, fromPolicy); !published(e.settings) {
+	if e.settings, e.invalid = named.SettingsOf(o.Annotations, fromPolicy); !named.Published(e.settings) {
 		return nil
 	}
 	e.observed = f.endpoints(o.Key, p, observed)
-	e.subject = dns.Subject{Owner: dns.Owner{Ref: o.ref(), UID: o.UID, Generation: o.Generation}, Settings: planned(e.settings)}
-	e.subject.Adopt, _ = AdoptOf(o.Annotations[federation.AnnotationDNSAdopt]) // told by SettingsOf
+	e.subject = dns.Subject{Owner: dns.Owner{Ref: o.Ref(), UID: o.UID, Generation: o.Generation}, Settings: named.Planned(e.settings)}
+	e.subject.Adopt, _ = named.AdoptOf(o.Annotations[federation.AnnotationDNSAdopt]) // told by SettingsOf
 	for _, seen := range e.observed {
 		endpoint := seen.Endpoint
 		endpoint.Hostnames = seen.Hostnames

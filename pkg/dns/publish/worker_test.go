@@ -17,6 +17,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"kubefed.dev/kubefed/pkg/policy"
 )
 
@@ -72,7 +73,7 @@ func (b *bench) start() {
 }
 
 func service(name string, annotations ...string) Object {
-	o := Object{Key: Key{"", "Service", "shop", name}, UID: "uid-" + name, Generation: 1, Names: true, Annotations: map[string]string{}}
+	o := Object{Key: Key{Kind: "Service", Namespace: "shop", Name: name}, UID: "uid-" + name, Generation: 1, Names: true, Annotations: map[string]string{}}
 	for _, a := range annotations {
 		key, value, _ := strings.Cut(a, "=")
 		o.Annotations[key] = value
@@ -90,14 +91,14 @@ func at(cluster string, state dns.State, addresses ...string) Observed {
 
 // put has the worker look at an object.
 func (b *bench) put(o Object, observed ...Observed) {
-	b.worker.mark(b.board.put(map[string]*entry{o.ref(): b.facts.entryOf(o, observed)}, nil)...)
+	b.worker.mark(b.board.put(map[string]*entry{o.Ref(): b.facts.entryOf(o, observed)}, nil)...)
 }
 
 func (b *bench) delete(o Object) {
 	b.mu.Lock()
-	b.absent[o.ref()] = true
+	b.absent[o.Ref()] = true
 	b.mu.Unlock()
-	b.worker.mark(b.board.put(map[string]*entry{o.ref(): nil}, nil)...)
+	b.worker.mark(b.board.put(map[string]*entry{o.Ref(): nil}, nil)...)
 }
 
 func (b *bench) names(o Object) dns.Names {
@@ -181,7 +182,7 @@ func TestNamesFollowEndpoints(t *testing.T) {
 	b.answers(p, n.Region("gondor-region"), "192.0.2.2")
 	b.put(web, at("gondor", dns.Unhealthy, "192.0.2.1"), at("rohan", dns.Unhealthy, "192.0.2.2"))
 	eventually(t, func() string {
-		if r := b.worker.result(web.ref()); r == nil || r.basis != dns.OnLastKnown {
+		if r := b.worker.result(web.Ref()); r == nil || r.basis != dns.OnLastKnown {
 			return "the last known answer is not in force"
 		}
 		return ""
@@ -206,7 +207,7 @@ func TestNamesFollowEndpoints(t *testing.T) {
 // TestRestartRemovesNothing: a worker that knows nothing of any cluster takes nothing away, and learns cluster by cluster.
 func TestRestartRemovesNothing(t *testing.T) {
 	p := dns.NewMemory(dns.Limits{}, testZone)
-	web, shop := service("web"), Object{Key: Key{IngressKind.Group, "Ingress", "shop", "front"}, UID: "uid-front", Hosts: []string{"shop.global.example.com."}}
+	web, shop := service("web"), Object{Key: Key{Group: named.IngressKind.Group, Kind: "Ingress", Namespace: "shop", Name: "front"}, UID: "uid-front", Hosts: []string{"shop.global.example.com."}}
 	gondor, rohan := at("gondor", dns.Healthy, "192.0.2.1"), at("rohan", dns.Healthy, "192.0.2.2")
 	b := newBench(t, p, "gondor", "rohan")
 	b.start()
@@ -301,9 +302,9 @@ func TestInvalidNameIsQuarantined(t *testing.T) {
 	b.answers(memory, b.names(web).Global(), "192.0.2.1")
 	b.answers(memory, b.names(worse).Cluster("gondor"), "192.0.2.66")
 	b.settledAt(memory)
-	b.worker.mark(worse.ref())
+	b.worker.mark(worse.Ref())
 	b.settledAt(memory)
-	if r := b.worker.result(worse.ref()); len(r.invalid) != 1 || !strings.Contains(r.invalid[0], "not here") {
+	if r := b.worker.result(worse.Ref()); len(r.invalid) != 1 || !strings.Contains(r.invalid[0], "not here") {
 		t.Errorf("what is told of the bad name: %v", r.invalid)
 	}
 	if tried != 1 {
@@ -340,7 +341,7 @@ func TestForeignAndSharedNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	ingress := func(name string, hosts ...string) Object {
-		return Object{Key: Key{IngressKind.Group, "Ingress", "shop", name}, UID: "uid-" + name, Hosts: hosts, Annotations: map[string]string{}}
+		return Object{Key: Key{Group: named.IngressKind.Group, Kind: "Ingress", Namespace: "shop", Name: name}, UID: "uid-" + name, Hosts: hosts, Annotations: map[string]string{}}
 	}
 	b := newBench(t, p, "gondor")
 	b.start()
@@ -349,7 +350,7 @@ func TestForeignAndSharedNames(t *testing.T) {
 	b.answers(p, "b.global.example.com.", "192.0.2.1")
 	b.put(two, at("gondor", dns.Healthy, "192.0.2.2"))
 	eventually(t, func() string {
-		if r := b.worker.result(two.ref()); r == nil || len(r.conflicts) != 1 || !strings.Contains(r.conflicts[0], "ing/shop/one") {
+		if r := b.worker.result(two.Ref()); r == nil || len(r.conflicts) != 1 || !strings.Contains(r.conflicts[0], "ing/shop/one") {
 			return "the second Ingress' conflict is not told"
 		}
 		return ""
@@ -358,7 +359,7 @@ func TestForeignAndSharedNames(t *testing.T) {
 	if got := b.worker.current().conflicts; got != 2 {
 		t.Errorf("%d conflicts in the zone, want 2", got)
 	}
-	if e, _ := b.board.get(two.ref()); !slices.Equal(e.otherHosts, []string{"elsewhere.example.org."}) {
+	if e, _ := b.board.get(two.Ref()); !slices.Equal(e.otherHosts, []string{"elsewhere.example.org."}) {
 		t.Errorf("other hosts %v", e.otherHosts)
 	}
 	b.delete(one)
@@ -428,7 +429,7 @@ func TestAssentToHeldNames(t *testing.T) {
 	confirmed.Store(&time.Time{})
 	b.worker.assent = func() time.Time { return *confirmed.Load() }
 	b.start()
-	front := Object{Key: Key{"networking.k8s.io", "Ingress", "shop", "front"}, UID: "uid", Generation: 1}
+	front := Object{Key: Key{Group: "networking.k8s.io", Kind: "Ingress", Namespace: "shop", Name: "front"}, UID: "uid", Generation: 1}
 	for i := range 30 {
 		front.Hosts = append(front.Hosts, fmt.Sprintf("h%d.%s", i, testZone))
 	}

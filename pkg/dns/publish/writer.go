@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"kubefed.dev/kubefed/pkg/dns/named"
 	"slices"
 	"sync"
 	"time"
@@ -75,7 +76,7 @@ func (w *writer) handler() toolscache.ResourceEventHandler {
 		}
 		if g, ok := obj.(*federation.GlobalEndpoints); ok {
 			if key, ok := keyOfReference(g.Spec.Object); ok {
-				w.mark(key.ref())
+				w.mark(key.Ref())
 			}
 		}
 	}
@@ -105,7 +106,7 @@ func (w *writer) arrived(g *federation.GlobalEndpoints) {
 
 func keyOfReference(o federation.ObjectReference) (Key, bool) {
 	key := Key{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
-	for gk := range refs {
+	for _, gk := range named.Kinds {
 		if gk.Kind == o.Kind {
 			key.Group = gk.Group
 			return key, true
@@ -160,8 +161,8 @@ func (w *writer) later(ctx context.Context, err error, refs ...string) {
 
 // write makes one GlobalEndpoints as it should be.
 func (w *writer) write(ctx context.Context, ref string) error {
-	key, _ := keyOfRef(ref)
-	k, known := w.p.catalog.Lookup(key.groupKind())
+	key, _ := named.KeyOfRef(ref)
+	k, known := w.p.catalog.Lookup(key.GroupKind())
 	if !known {
 		return nil // its definition is gone, and everything with it
 	}
@@ -201,7 +202,7 @@ func (w *writer) write(ctx context.Context, ref string) error {
 }
 
 func (w *writer) writeStatus(ctx context.Context, have *federation.GlobalEndpoints, e *entry) error {
-	ref := e.ref()
+	ref := e.Ref()
 	status, again := w.status(e, have.Status)
 	if again > 0 {
 		time.AfterFunc(again, func() { w.mark(ref) })
@@ -218,7 +219,7 @@ func (w *writer) writeStatus(ctx context.Context, have *federation.GlobalEndpoin
 	}
 	statusWrites.Inc()
 	w.remember(have)
-	if obj, err := w.p.catalog.Get(ctx, e.groupKind(), e.Namespace, e.Name); err == nil {
+	if obj, err := w.p.catalog.Get(ctx, e.GroupKind(), e.Namespace, e.Name); err == nil {
 		turned(w.p.clients.Events, obj, before, meta.FindStatusCondition(status.Conditions, federation.EndpointsPublished))
 	}
 	return nil
@@ -229,7 +230,7 @@ func (w *writer) status(e *entry, before federation.GlobalEndpointsStatus) (fede
 	var zones []outcome
 	for _, worker := range w.p.workers {
 		part := w.p.options.part(e.subject, worker.zone)
-		r := worker.result(e.ref())
+		r := worker.result(e.Ref())
 		if len(part.Hosts) > 0 || part.Names.Service != "" || r != nil && r.names > 0 {
 			zones = append(zones, outcome{worker.zone, worker.current(), r})
 		}

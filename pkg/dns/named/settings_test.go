@@ -1,4 +1,4 @@
-package publish
+package named
 
 import (
 	"strings"
@@ -77,7 +77,7 @@ func FuzzSettingsOf(f *testing.F) {
 	f.Add(federation.AnnotationDNSAdopt, "a.example. 3 TXT \"x\"\nb.example. 3 A 192.0.2.1")
 	f.Fuzz(func(t *testing.T, name, value string) {
 		s, err := SettingsOf(map[string]string{name: value}, nil)
-		if bad := planned(s).Check(); err == nil && bad != nil {
+		if bad := Planned(s).Check(); err == nil && bad != nil {
 			t.Errorf("%s=%q was accepted: %v", name, value, bad)
 		}
 	})
@@ -98,6 +98,11 @@ func TestAdoptOf(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
+	service := func(name string) Object {
+		return Object{Key: Key{Kind: "Service", Namespace: "shop", Name: name}, Names: true}
+	}
+	quiet := service(strings.Repeat("a", 63))
+	quiet.Annotations = map[string]string{federation.AnnotationDNSPublish: "false"}
 	long := strings.Repeat("a", 63)
 	for _, test := range []struct {
 		name   string
@@ -109,7 +114,7 @@ func TestCheck(t *testing.T) {
 		{name: "well", object: service("web"), zone: "example.com", ports: map[string]string{"http": "TCP"}},
 		{name: "no zone", object: service(long)},
 		{name: "too long", object: service(long), zone: strings.Repeat(long+".", 3), wrong: "shorten the names"},
-		{name: "too long, and not published", object: service(long, federation.AnnotationDNSPublish+"=false"), zone: strings.Repeat(long+".", 3)},
+		{name: "too long, and not published", object: quiet, zone: strings.Repeat(long+".", 3)},
 		{name: "a bad annotation, also where nothing is published", object: Object{Key: service("web").Key, Annotations: map[string]string{federation.AnnotationDNSTTL: "x"}}, wrong: "dns-ttl"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

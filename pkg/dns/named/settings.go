@@ -1,4 +1,4 @@
-package publish
+package named
 
 import (
 	"errors"
@@ -225,11 +225,11 @@ func AdoptOf(text string) ([]dns.RecordSet, error) {
 	return sets, nil
 }
 
-// published says whether settings ask for names at all.
-func published(s federation.DNSSettings) bool { return s.Publish == nil || *s.Publish }
+// Published says whether settings ask for names at all.
+func Published(s federation.DNSSettings) bool { return s.Publish == nil || *s.Publish }
 
-// planned are settings as pkg/dns knows them.
-func planned(s federation.DNSSettings) dns.Settings {
+// Planned are settings as pkg/dns knows them.
+func Planned(s federation.DNSSettings) dns.Settings {
 	out := dns.Settings{Policy: dns.Policy(s.Routing), Fallback: dns.Fallback(s.Fallback), WhenDead: dns.WhenDead(s.WhenDead)}
 	if s.TTLSeconds != nil {
 		out.TTL = uint32(*s.TTLSeconds)

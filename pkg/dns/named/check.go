@@ -1,4 +1,4 @@
-package publish
+package named
 
 import (
 	"errors"
@@ -14,7 +14,7 @@ func Check(o Object, federation, zone string, ports map[string]string) error {
 	if err != nil {
 		return err
 	}
-	if !published(settings) || !o.Names || zone == "" {
+	if !Published(settings) || !o.Names || zone == "" {
 		return nil
 	}
 	names := dns.Names{Service: o.Name, Namespace: o.Namespace, Federation: federation, Domain: dns.Absolute(zone)}

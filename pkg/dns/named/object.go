@@ -1,4 +1,6 @@
-package publish
+// Package named says what federated Services, Ingresses and Gateways want of DNS: which of them have names, with which hosts and
+// settings, and what is wrong with that. It is pure: admission and the publisher read objects by the same rules.
+package named
 
 import (
 	"net/netip"
@@ -12,6 +14,9 @@ import (
 	"kubefed.dev/kubefed/pkg/kind"
 )
 
+// Key names a federated object.
+type Key struct{ Group, Kind, Namespace, Name string }
+
 // Kinds that have names.
 var (
 	ServiceKind = schema.GroupKind{Kind: "Service"}
@@ -19,19 +24,23 @@ var (
 	GatewayKind = schema.GroupKind{Group: "gateway.networking.k8s.io", Kind: "Gateway"}
 )
 
+// Kinds are all of them.
+var Kinds = []schema.GroupKind{ServiceKind, IngressKind, GatewayKind}
+
 // refs are the short kinds in owner references.
 var refs = map[schema.GroupKind]string{ServiceKind: "svc", IngressKind: "ing", GatewayKind: "gw"}
 
 // Named says whether objects of a kind can have names.
 func Named(gk schema.GroupKind) bool { return refs[gk] != "" }
 
-func (k Key) groupKind() schema.GroupKind { return schema.GroupKind{Group: k.Group, Kind: k.Kind} }
+// GroupKind is the kind of the object.
+func (k Key) GroupKind() schema.GroupKind { return schema.GroupKind{Group: k.Group, Kind: k.Kind} }
 
-// ref is how ownership records name the object.
-func (k Key) ref() string { return refs[k.groupKind()] + "/" + k.Namespace + "/" + k.Name }
+// Ref is how ownership records name the object.
+func (k Key) Ref() string { return refs[k.GroupKind()] + "/" + k.Namespace + "/" + k.Name }
 
-// keyOfRef is the inverse of ref.
-func keyOfRef(ref string) (Key, bool) {
+// KeyOfRef is the inverse of Key.Ref.
+func KeyOfRef(ref string) (Key, bool) {
 	parts := strings.Split(ref, "/")
 	for gk, short := range refs {
 		if len(parts) == 3 && parts[0] == short {
