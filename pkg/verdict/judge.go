@@ -100,8 +100,8 @@ func weigh(e Evidence, before *federation.Verdict) finding {
 	case federation.SaysDead:
 		return silent(e, before)
 	case federation.SaysUnknown:
-		if is(before, federation.VerdictDown) && before.Reason != federation.VerdictDrill {
-			return same(before)
+		if is(before, federation.VerdictDown) && before.Reason != federation.VerdictDrill && silent(e, before).state == federation.VerdictDown {
+			return same(before) // an API that can't be asked shows no life
 		}
 		return finding{federation.VerdictUnreachable, federation.VerdictNotAsked, cmp.Or(e.API.Message, "the federation has nothing to ask the API with")}
 	}
