@@ -56,7 +56,7 @@ type ClusterSpec struct {
 	// +optional
 	// +listType=atomic
 	Taints []corev1.Taint `json:"taints,omitempty"`
-	// Price is what running pods costs here.
+	// Price is what running pods costs here. It goes before what the cluster's cloud says (see status.price).
 	// +optional
 	Price *Price `json:"price,omitempty"`
 }
@@ -74,7 +74,7 @@ type Price struct {
 
 // ClusterStatus is what the control plane knows of a member.
 type ClusterStatus struct {
-	// Conditions are Ready and Offline.
+	// Conditions are Ready and Offline, and CloudKnown where an account of a cloud is configured for the cluster.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -114,9 +114,102 @@ type ClusterStatus struct {
 	// +optional
 	// +listType=atomic
 	Taints []corev1.Taint `json:"taints,omitempty"`
+	// Machines counts the nodes by what they are, sorted by zone, type and spot.
+	// +optional
+	// +listType=atomic
+	Machines []MachineCount `json:"machines,omitempty"`
+	// Cloud is what the cluster's cloud says of where it is. It stays when the cloud does not answer: see the condition CloudKnown.
+	// +optional
+	Cloud *CloudStatus `json:"cloud,omitempty"`
+	// Price is what running pods costs here, averaged over the nodes: the spec's, else by the cloud's prices.
+	// +optional
+	Price *PriceStatus `json:"price,omitempty"`
 	// TokenExpires is when the member's token in use ends.
 	// +optional
 	TokenExpires *metav1.Time `json:"tokenExpires,omitempty"`
+}
+
+// MachineCount is a number of nodes that are of one kind.
+type MachineCount struct {
+	// Type is the cloud's name, such as "m7i.large", of the label node.kubernetes.io/instance-type; empty without the label.
+	// +optional
+	Type string `json:"type,omitempty"`
+	// +optional
+	Zone string `json:"zone,omitempty"`
+	// Spot says that the cloud may take the nodes back at any time.
+	// +optional
+	Spot bool `json:"spot,omitempty"`
+	// Nodes counts them; Capacity is the "cpu" and "memory" of all of them together.
+	Nodes    int32               `json:"nodes"`
+	Capacity corev1.ResourceList `json:"capacity,omitempty"`
+}
+
+// CloudStatus is what a cloud says of where a member is.
+type CloudStatus struct {
+	// Account is the name of the configured account through which the cloud is asked.
+	Account string `json:"account"`
+	// Zones are those of the member, sorted by name.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Zones []CloudZone `json:"zones,omitempty"`
+	// Balancers are the load balancers of published endpoints with targets that fail the cloud's own checks; at most 100.
+	// +optional
+	// +listType=atomic
+	Balancers []CloudBalancer `json:"balancers,omitempty"`
+}
+
+// CloudZone is a zone as its cloud describes it.
+type CloudZone struct {
+	// Name is what nodes' labels say; ID is the zone's own, where names differ from account to account.
+	Name string `json:"name"`
+	// +optional
+	ID string `json:"id,omitempty"`
+	// State is Available, Impaired, Unavailable or Unknown.
+	State string `json:"state"`
+	// Since is when it was first seen so.
+	Since metav1.Time `json:"since"`
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// CloudBalancer is a load balancer some of whose targets fail.
+type CloudBalancer struct {
+	// Name is the host name or address by which it is known.
+	Name string `json:"name"`
+	// Healthy of Targets are so by the cloud's own checks.
+	Healthy int32 `json:"healthy"`
+	Targets int32 `json:"targets"`
+}
+
+// PriceStatus is a Price, and where it is from.
+type PriceStatus struct {
+	Price `json:",inline"`
+	// Spot is the percentage of the nodes' CPUs that are on spot machines.
+	// +optional
+	Spot int32 `json:"spot,omitempty"`
+	// EgressGiB is the price of a GiB (2^30 octets) that leaves the cluster's region; absent while it is unknown.
+	// +optional
+	EgressGiB *resource.Quantity `json:"egressGiB,omitempty"`
+	// Offers are the prices in each zone, on demand and spot, as far as they are known, sorted by zone and spot.
+	// +optional
+	// +listType=atomic
+	Offers []PriceOffer `json:"offers,omitempty"`
+	// Source is "spec", "api", "file" or "snapshot DATE"; of several the least certain.
+	Source string `json:"source"`
+	// At is when the oldest of the prices was read.
+	At metav1.Time `json:"at"`
+}
+
+// PriceOffer is what running pods costs on one kind of machines in one zone.
+type PriceOffer struct {
+	// +optional
+	Zone string `json:"zone,omitempty"`
+	// +optional
+	Spot bool `json:"spot,omitempty"`
+	// CPUHour and GiBHour are as in Price.
+	CPUHour resource.Quantity `json:"cpuHour"`
+	GiBHour resource.Quantity `json:"gibHour"`
 }
 
 // FreeNodes is a number of nodes on each of which so much is free.
@@ -213,6 +306,12 @@ const (
 	ClusterReady = "Ready"
 	// ClusterOffline is True while the member's API does not answer at all.
 	ClusterOffline = "Offline"
+
+	// ClusterCloudKnown is True while the cloud's facts (status.cloud, status.price) could be read when they were asked for last.
+	ClusterCloudKnown = "CloudKnown"
+
+	ReasonCloudAnswers = "CloudAnswers" // CloudKnown=True
+	// Reasons of CloudKnown=False are the kinds of errors of pkg/cloud: Denied, Throttled, Unavailable, Invalid, NotFound.
 
 	ReasonClusterReady        = "ClusterReady"        // Ready=True
 	ReasonClusterNotReady     = "ClusterNotReady"     // it answers, but not with "ok"
