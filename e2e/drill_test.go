@@ -245,7 +245,11 @@ func TestFaults(t *testing.T) {
 		for _, m := range []string{"gondor", "rohan"} {
 			judged(t, m, "Down", 30*time.Second)
 		}
-		t.Logf("both Down %.1f s after the death", time.Since(died).Seconds())
+		took := time.Since(died)
+		t.Logf("both Down %.1f s after the death", took.Seconds())
+		if took > 15*time.Second {
+			t.Errorf("it took %s to find both dead, want 15 s; evidence %v, %v", took, evidence(t, "gondor"), evidence(t, "rohan"))
+		}
 		eventually(t, "all replicas in shire", 60*time.Second, func() (bool, string) {
 			d, _ := get(t, federationName, "deployment/web", "-n", ns)
 			there, _ := get(t, "shire", "deployment/web", "-n", ns)

@@ -33,6 +33,11 @@ const (
 	absentPeriod = 15 * time.Second
 	// life is how long a sighting counts after the witness asked last, and a witness's seat after it answered last.
 	life = 15 * time.Second
+	// unheardAfter is how many polls in a row must fail before what a witness said last counts no more: its own cluster is in doubt,
+	// and what it saw of others that died with it is old.
+	unheardAfter = 2
+	// hurry is for how long all witnesses are polled more often after one of them fell silent: verdicts wait for them.
+	hurry = 15 * time.Second
 	// perCluster is how many witnesses look at one cluster.
 	perCluster = 5
 	// perWitness bounds what one witness is asked to look at.
@@ -45,11 +50,14 @@ type Panel struct {
 	mu      sync.Mutex
 	targets func() []probe.Target
 	seats   map[string]*seat
+	silent  time.Time // when a witness that had answered did not, last
 }
 
 // seat is the witness in one member.
 type seat struct {
 	heard     time.Time // when it answered last
+	failures  int       // polls without an answer since
+	wake      chan struct{}
 	sightings map[probe.Target]probe.Sighting
 	known     map[probe.Target]bool // seen alive by it
 }
@@ -108,7 +116,7 @@ func (p *Panel) run(ctx context.Context, m *cluster.Member) {
 		log.FromContext(ctx).Error(err, "polling the witness")
 		return
 	}
-	s := &seat{known: map[probe.Target]bool{}}
+	s := &seat{known: map[probe.Target]bool{}, wake: make(chan struct{}, 1)}
 	p.mu.Lock()
 	p.seats[m.Name] = s
 	p.mu.Unlock()
@@ -126,6 +134,7 @@ func (p *Panel) run(ctx context.Context, m *cluster.Member) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-s.wake:
 		case <-timer.C:
 		}
 		timer.Reset(p.round(ctx, core.RESTClient(), m.Name, s))
@@ -143,12 +152,45 @@ func (p *Panel) round(ctx context.Context, member rest.Interface, name string, s
 	pollSeconds.WithLabelValues(name, resultOf(err)).Observe(time.Since(began).Seconds())
 	if err == nil && len(response.Sightings) == len(targets) {
 		p.take(s, name, targets, response, time.Now())
-		return watch.Period
+		return p.pause(time.Now())
 	}
+	p.missed(s, time.Now())
 	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) {
 		return absentPeriod
 	}
+	return p.pause(time.Now())
+}
+
+// pause is the time until the next poll.
+func (p *Panel) pause(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.silent) < hurry {
+		return watch.Retry
+	}
 	return watch.Period
+}
+
+// missed notes a poll without an answer. The first after answers has the other witnesses polled at once: something may have died.
+func (p *Panel) missed(s *seat, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.failures++; s.failures >= unheardAfter {
+		s.sightings = nil
+	}
+	if s.failures != 1 || s.heard.IsZero() {
+		return
+	}
+	p.silent = now
+	for _, other := range p.seats {
+		if other == s {
+			continue
+		}
+		select {
+		case other.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func poll(ctx context.Context, member rest.Interface, targets []probe.Target) (watch.Response, error) {
@@ -171,7 +213,7 @@ func poll(ctx context.Context, member rest.Interface, targets []probe.Target) (w
 func (p *Panel) take(s *seat, name string, targets []probe.Target, response watch.Response, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.heard = now
+	s.heard, s.failures = now, 0
 	sightings, known := make(map[probe.Target]probe.Sighting, len(targets)), make(map[probe.Target]bool, len(targets))
 	for i, t := range targets {
 		seen := response.Sightings[i]

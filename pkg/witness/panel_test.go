@@ -136,6 +136,39 @@ func TestPanel(t *testing.T) {
 	})
 }
 
+// TestSilentWitness: two polls in vain, and a witness's last word counts no more: it may have died with what it saw alive. The first
+// has the others polled at once, and more often for a while.
+func TestSilentWitness(t *testing.T) {
+	now := time.Now()
+	p := New()
+	dies, lives := &seat{known: map[probe.Target]bool{}, wake: make(chan struct{}, 1)}, &seat{known: map[probe.Target]bool{}, wake: make(chan struct{}, 1)}
+	p.seats["gondor"], p.seats["rohan"] = dies, lives
+	says := func(alive bool) watch.Response {
+		return watch.Response{Now: now, Sightings: []probe.Sighting{{Alive: alive, At: now, Since: now}}}
+	}
+	heard := func() int { return len(p.Of("shire")) }
+	p.take(dies, "gondor", []probe.Target{shire}, says(true), now)
+	p.take(lives, "rohan", []probe.Target{shire}, says(true), now)
+	if heard() != 2 || p.pause(now) != watch.Period {
+		t.Fatalf("%d are heard, polled every %s", heard(), p.pause(now))
+	}
+	p.missed(dies, now)
+	if heard() != 2 || p.pause(now) != watch.Retry || len(lives.wake) != 1 || len(dies.wake) != 0 {
+		t.Errorf("after one poll in vain %d are heard, polled every %s, %d are woken", heard(), p.pause(now), len(lives.wake))
+	}
+	p.missed(dies, now)
+	if heard() != 1 {
+		t.Errorf("after two polls in vain %d are heard", heard())
+	}
+	if p.pause(now.Add(hurry)) != watch.Period {
+		t.Error("a silent witness has the others polled often for ever")
+	}
+	p.take(dies, "gondor", []probe.Target{shire}, watch.Response{Now: now, Sightings: []probe.Sighting{{Message: "refused", At: now, Since: now}}}, now)
+	if of := p.Of("shire")["gondor"]; len(of) != 1 || of[0].Alive || !of[0].Known {
+		t.Errorf("the witness that is back says %+v, want that what it knew is dead", of)
+	}
+}
+
 // TestChosen: five witnesses look at each cluster, and one more moves few of them.
 func TestChosen(t *testing.T) {
 	var all []string
