@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
@@ -39,10 +41,14 @@ type Memory struct {
 	turns map[string]turn
 }
 
-// Recall is the memory of a process that starts: the verdict in force. How often the member returned is forgotten.
+// Recall is the memory of a process that starts, by the verdict in force.
 func Recall(v *federation.Verdict, now time.Time) Memory {
 	m := Memory{Verdict: v.DeepCopy()}
-	if v != nil && v.State == federation.VerdictDegraded && v.Reason == federation.VerdictReturning {
+	switch {
+	case v == nil:
+	case v.Returns > 0 && v.LastReturn != nil:
+		m.Returns, m.Returned = int(v.Returns), v.LastReturn.Time
+	case v.State == federation.VerdictDegraded && v.Reason == federation.VerdictReturning:
 		m.Returns, m.Returned = 1, now
 	}
 	return m
@@ -85,8 +91,21 @@ func (r Rules) Judge(e Evidence, m Memory, frozen bool, now time.Time) Memory {
 	}
 	changed := f.state != before.State || f.reason != before.Reason
 	v.Evidence, m.turns = e.entries(before.Evidence, m.turns, changed, now)
+	v.Returns, v.LastReturn = before.Returns, before.LastReturn
+	if changed {
+		v.Returns, v.LastReturn = m.returned()
+	}
 	m.Verdict = v
 	return m
+}
+
+// returned is what a verdict tells of returns.
+func (m Memory) returned() (int32, *metav1.Time) {
+	if m.Returns == 0 {
+		return 0, nil
+	}
+	last := second(m.Returned)
+	return int32(m.Returns), &last
 }
 
 // weigh is what the evidence amounts to, without regard to time.
@@ -157,6 +176,9 @@ func (r Rules) dampen(f finding, m Memory, now time.Time) (finding, Memory) {
 	m.Well, m.Poor = since(m.Well, f.state == federation.VerdictReady, now), since(m.Poor, f.state == federation.VerdictDegraded, now)
 	if m.Verdict == nil {
 		return f, m // the first verdict is what it is
+	}
+	if m.Returned.After(now) {
+		m.Returned = now // the clock was set back
 	}
 	before := m.Verdict.State
 	answers := f.state == federation.VerdictReady || f.state == federation.VerdictDegraded

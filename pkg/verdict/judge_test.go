@@ -192,6 +192,45 @@ func TestReturn(t *testing.T) {
 	}
 }
 
+// TestReturnsSurviveARestart: whenever the process is started anew, a member that flaps waits as long as it would have, but for what
+// it was well for before; and what is long ago is forgotten all the same.
+func TestReturnsSurviveARestart(t *testing.T) {
+	up, gone := Evidence{API: says(alive)}, Evidence{API: says(dead)}
+	rapid.Check(t, func(rt *rapid.T) {
+		m, now := judge(up, Memory{}, false, start), start
+		restart := func(where string) {
+			if rapid.Bool().Draw(rt, "restarted "+where) {
+				m = Recall(m.Verdict, now)
+			}
+		}
+		for n := range rapid.IntRange(1, 6).Draw(rt, "returns") {
+			restart("while Ready")
+			now = now.Add(time.Second)
+			m = judge(gone, m, false, now)
+			restart("while away")
+			now = now.Add(time.Second)
+			m = judge(up, m, false, now)
+			restart("while returning")
+			back, want := now, min(10*time.Second<<n, 10*time.Minute)
+			m = judge(up, m, false, now)
+			for m.Verdict.State != ready {
+				now = now.Add(time.Second)
+				m = judge(up, m, false, now)
+			}
+			if waited := now.Sub(back); waited != want || int(m.Verdict.Returns) != n+1 {
+				rt.Fatalf("return %d, by the verdict %d: it was Ready after %s, want %s", n+1, m.Verdict.Returns, waited, want)
+			}
+		}
+		m = Recall(m.Verdict, now)
+		now = now.Add(2 * time.Hour)
+		m = judge(up, m, false, now)
+		m = judge(gone, m, false, now)
+		if m = judge(up, m, false, now.Add(time.Second)); m.Returns != 1 || m.Verdict.Returns != 1 {
+			rt.Errorf("after two quiet hours it is return %d", m.Returns)
+		}
+	})
+}
+
 // TestImpairment: what lasts for less than ten seconds is nothing.
 func TestImpairment(t *testing.T) {
 	m := judge(Evidence{API: says(alive)}, Memory{}, false, start)

@@ -243,6 +243,12 @@ type Verdict struct {
 	// +listType=map
 	// +listMapKey=source
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// Returns is how often the cluster came back from silence lately, LastReturn when it did last: one that comes and goes has to be
+	// well for longer each time. They are as they were when the state changed last.
+	// +optional
+	Returns int32 `json:"returns,omitempty"`
+	// +optional
+	LastReturn *metav1.Time `json:"lastReturn,omitempty"`
 }
 
 // States of a Verdict.
