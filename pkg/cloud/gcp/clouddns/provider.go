@@ -144,6 +144,7 @@ const pageSize = 1000
 // list reads all record sets as they are.
 func (p *Provider) list(ctx context.Context, z *zone, id string) ([]*gdns.ResourceRecordSet, error) {
 	var raws []*gdns.ResourceRecordSet
+	at := map[dns.Key]int{}
 	token := ""
 	for {
 		var page *gdns.ResourceRecordSetsListResponse
@@ -154,7 +155,14 @@ func (p *Provider) list(ctx context.Context, z *zone, id string) ([]*gdns.Resour
 		if err != nil {
 			return nil, z.classify(err)
 		}
-		raws = append(raws, page.Rrsets...)
+		for _, raw := range page.Rrsets {
+			if i, twice := at[keyOf(raw)]; twice {
+				raws[i] = raw // it changed while the list was read: the later is the newer
+				continue
+			}
+			at[keyOf(raw)] = len(raws)
+			raws = append(raws, raw)
+		}
 		if page.NextPageToken == "" {
 			return raws, nil
 		}

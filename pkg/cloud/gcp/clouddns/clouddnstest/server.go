@@ -3,9 +3,10 @@
 package clouddnstest
 
 import (
-	"cmp"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -167,46 +168,47 @@ func (s *Server) listZones(w http.ResponseWriter, r *http.Request) {
 			zones = append(zones, z.out())
 		}
 	}
-	slices.SortFunc(zones, func(a, b *gdns.ManagedZone) int { return cmp.Compare(a.Name, b.Name) })
-	page, next, ok := s.cut(w, r, len(zones))
-	if ok {
-		answer(w, &gdns.ManagedZonesListResponse{ManagedZones: zones[page[0]:page[1]], NextPageToken: next})
-	}
+	answerPage(s, w, r, zones, func(z *gdns.ManagedZone) string { return z.Name }, func(page []*gdns.ManagedZone, next string) any {
+		return &gdns.ManagedZonesListResponse{ManagedZones: page, NextPageToken: next}
+	})
 }
 
 func (s *Server) listSets(w http.ResponseWriter, r *http.Request, z *zone) {
-	var sets []*gdns.ResourceRecordSet
-	for _, set := range z.sets {
-		sets = append(sets, set)
-	}
-	slices.SortFunc(sets, func(a, b *gdns.ResourceRecordSet) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type))
+	sets := slices.Collect(maps.Values(z.sets))
+	answerPage(s, w, r, sets, func(s *gdns.ResourceRecordSet) string { return s.Name + " " + s.Type }, func(page []*gdns.ResourceRecordSet, next string) any {
+		return &gdns.ResourceRecordSetsListResponse{Rrsets: page, NextPageToken: next}
 	})
-	page, next, ok := s.cut(w, r, len(sets))
-	if ok {
-		answer(w, &gdns.ResourceRecordSetsListResponse{Rrsets: sets[page[0]:page[1]], NextPageToken: next})
-	}
 }
 
-// cut is the part of n items that a request is answered with.
-func (s *Server) cut(w http.ResponseWriter, r *http.Request, n int) (page [2]int, next string, ok bool) {
-	from, most := 0, 100
-	q := r.URL.Query()
-	for name, into := range map[string]*int{"pageToken": &from, "maxResults": &most} {
-		if text := q.Get(name); text != "" {
-			var err error
-			if *into, err = strconv.Atoi(text); err != nil || *into < 0 {
-				fail(w, http.StatusBadRequest, "invalid", "Invalid value for '"+name+"'")
-				return page, "", false
-			}
+// answerPage answers with the items that follow the one that the token names: what comes and goes between two requests neither hides others
+// nor shows them twice.
+func answerPage[T any](s *Server, w http.ResponseWriter, r *http.Request, items []T, nameOf func(T) string, response func([]T, string) any) {
+	slices.SortFunc(items, func(a, b T) int { return strings.Compare(nameOf(a), nameOf(b)) })
+	most := 100
+	if text := r.URL.Query().Get("maxResults"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			fail(w, http.StatusBadRequest, "invalid", "Invalid value for 'maxResults'")
+			return
 		}
+		most = n
 	}
-	from = min(from, n)
-	page = [2]int{from, min(n, from+min(most, s.page))}
-	if page[1] < n {
-		next = strconv.Itoa(page[1])
+	after, err := base64.URLEncoding.DecodeString(r.URL.Query().Get("pageToken"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, "invalid", "Invalid value for 'pageToken'")
+		return
 	}
-	return page, next, true
+	if from := slices.IndexFunc(items, func(i T) bool { return nameOf(i) > string(after) }); from >= 0 {
+		items = items[from:]
+	} else {
+		items = nil
+	}
+	next := ""
+	if n := min(most, s.page); n < len(items) {
+		items = items[:n]
+		next = base64.URLEncoding.EncodeToString([]byte(nameOf(items[n-1])))
+	}
+	answer(w, response(items, next))
 }
 
 func (s *Server) getChange(w http.ResponseWriter, id string) {
