@@ -24,6 +24,7 @@ type NodeFacts struct {
 	Zones                 []string            // of all nodes, sorted
 	Region                string              // the one most nodes are in; of equals the first by name
 	Provider              string              // the one most nodes' provider IDs name
+	Machines              []federation.MachineCount
 }
 
 // FactsOfNodes sums up nodes. A node without a label, an ID or readiness takes nothing from what the others say: a
@@ -45,6 +46,7 @@ func FactsOfNodes(nodes []*corev1.Node) NodeFacts {
 		regions[label(node, corev1.LabelTopologyRegion, betaRegionLabel)]++
 		providers[providerOf(node.Spec.ProviderID)]++
 	}
+	facts.Machines = machinesOf(nodes)
 	facts.Zones = sets.List(zones)
 	facts.Region, facts.Provider = most(regions), most(providers)
 	return facts
@@ -114,7 +116,7 @@ func trimNode(obj any) (any, error) {
 		}
 	}
 	trimmed.Labels = map[string]string{}
-	for _, name := range []string{corev1.LabelTopologyZone, betaZoneLabel, corev1.LabelTopologyRegion, betaRegionLabel} {
+	for _, name := range nodeLabels {
 		if v := node.Labels[name]; v != "" {
 			trimmed.Labels[name] = v
 		}

@@ -101,6 +101,7 @@ func Status(facts Facts, old federation.ClusterStatus, now time.Time) federation
 	}
 	if n := facts.Nodes; n != nil {
 		status.Nodes, status.Capacity, status.Allocatable = n.Count, n.Capacity.DeepCopy(), n.Allocatable.DeepCopy()
+		status.Machines = slices.Clone(n.Machines)
 	}
 	return status
 }
