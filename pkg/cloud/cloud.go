@@ -126,6 +126,8 @@ type Price struct {
 	Hour     float64
 	// CPUs and GiB (2^30 octets) of memory that the machine has.
 	CPUs, GiB float64
+	// CPUHour and GiBHour are the prices of one CPU and one GiB where the source knows them apart; else both are 0.
+	CPUHour, GiBHour float64
 	// At is when the price was read; Source says where, such as "api" or "snapshot 2026-11-01".
 	At     time.Time
 	Source string

@@ -20,6 +20,17 @@
 //	  price: {currency: EUR, cpuHour: "0.011", gibHour: "0.0014", egressGiB: "0"}
 package config
 
+import (
+	gojson "encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
 // Names of providers, as in Cluster.status.provider.
 const (
 	AWS = "aws"
@@ -47,11 +58,14 @@ type Account struct {
 	// Credentials are tried in this order, and the first that is there is used: one that is there and refused is an error, never a
 	// reason to try the next. Nothing is taken from the environment that is not named here.
 	Credentials []Credentials `json:"credentials"`
-	// RequestsPerSecond is the limit for each region and API family; 5 by default.
+	// RequestsPerSecond is the limit for each region and API family; DefaultRequestsPerSecond after Parse where it is left out.
 	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"`
-	// Endpoints are other URLs of APIs, by family (FamilyEKS, ...), or under "*" of all.
+	// Endpoints are other URLs of APIs, by family (FamilyEKS, ...), or under "*" of all. https, but at this machine itself.
 	Endpoints map[string]string `json:"endpoints,omitempty"`
 }
+
+// DefaultRequestsPerSecond is the limit where an account names none.
+const DefaultRequestsPerSecond = 5
 
 // Families of APIs: what an endpoint and a rate limit are for.
 const (
@@ -65,7 +79,7 @@ const (
 	FamilyBilling   = "cloudbilling"
 )
 
-// Credentials has exactly one field.
+// Credentials has exactly one field. Anonymous sends no credentials at all, to a simulated cloud: it needs Endpoints.
 type Credentials struct {
 	Static           *StaticCredentials  `json:"static,omitempty"`
 	WebIdentity      *WebIdentity        `json:"webIdentity,omitempty"`
@@ -80,7 +94,8 @@ type StaticCredentials struct {
 	File string `json:"file"`
 }
 
-// WebIdentity is a role of AWS that a service account's token may assume (IRSA). There if the token file is.
+// WebIdentity is a role of AWS that a service account's token may assume (IRSA). There if the token file is. TokenFile
+// is absolute: it is where the kubelet puts the token, and is not brought along as other files are.
 type WebIdentity struct {
 	RoleARN   string `json:"roleARN"`
 	TokenFile string `json:"tokenFile"`
@@ -95,6 +110,73 @@ type WorkloadIdentity struct{}
 type ProfileCredentials struct {
 	File    string `json:"file,omitempty"`
 	Profile string `json:"profile,omitempty"`
+}
+
+// Load reads a file. Paths in it that are not absolute are from where it is.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cloud configuration: %w", err)
+	}
+	c, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("cloud configuration %s: %w", path, err)
+	}
+	for _, file := range c.Files() {
+		if !filepath.IsAbs(*file) {
+			*file = filepath.Join(filepath.Dir(path), *file)
+		}
+	}
+	return c, nil
+}
+
+// Parse reads YAML or JSON, fills in defaults, and reports every field that is wrong. No error holds a secret.
+func Parse(data []byte) (*Config, error) {
+	c := &Config{}
+	asJSON, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return nil, err
+	}
+	unknown, err := json.UnmarshalStrict(asJSON, c)
+	if wrong, ok := errors.AsType[*gojson.UnmarshalTypeError](err); ok {
+		err = fmt.Errorf("%s: is a %s; %s", wrong.Field, wrong.Value, expected(wrong.Type.Kind()))
+	}
+	if err := errors.Join(append(unknown, err)...); err != nil {
+		return nil, err
+	}
+	for i := range c.Accounts {
+		if a := &c.Accounts[i]; a.RequestsPerSecond == 0 {
+			a.RequestsPerSecond = DefaultRequestsPerSecond
+		}
+	}
+	return c, c.check()
+}
+
+// Files are the places of all paths that the configuration names and that can be brought along: what reads it somewhere else takes
+// the files with it and puts other paths there.
+func (c *Config) Files() []*string {
+	var all []*string
+	for i := range c.Accounts {
+		for _, credentials := range c.Accounts[i].Credentials {
+			if s := credentials.Static; s != nil && s.File != "" {
+				all = append(all, &s.File)
+			}
+			if p := credentials.Profile; p != nil && p.File != "" {
+				all = append(all, &p.File)
+			}
+		}
+	}
+	return all
+}
+
+// Account is the one of a name.
+func (c *Config) Account(name string) (Account, bool) {
+	for _, a := range c.Accounts {
+		if a.Name == name {
+			return a, true
+		}
+	}
+	return Account{}, false
 }
 
 // Site is where clusters are that no cloud is asked about.
