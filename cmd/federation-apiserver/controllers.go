@@ -113,6 +113,7 @@ type controllerOptions struct {
 	sync        sync.Options
 	placement   placement.Options
 	dns         dnsOptions
+	clouds      cloudOptions
 	// zones are open when the controllers begin.
 	zones *zones
 	// clusterSetRange is where clusterset IPs come from.
@@ -144,6 +145,7 @@ func (o *controllerOptions) addFlags(fs *pflag.FlagSet) {
 	o.sync.AddFlags(fs)
 	o.placement.AddFlags(fs)
 	o.dns.addFlags(fs)
+	o.clouds.addFlags(fs)
 	fs.StringVar(&o.clusterSetRange, "clusterset-ip-range", o.clusterSetRange, "IPv4 range of the addresses of exported Services, in CIDR notation. No cluster may use it for anything else.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", o.leaderElect, "Run the controllers only while this process holds the Lease "+federation.SystemNamespace+"/"+federation.ControllersLease+".")
 }
@@ -176,6 +178,9 @@ func (o *controllerOptions) validate() error {
 	}
 	if r, err := netip.ParsePrefix(o.clusterSetRange); err != nil || !r.Addr().Is4() || r.Bits() > 30 {
 		errs = append(errs, fmt.Errorf("--clusterset-ip-range=%s: write an IPv4 range such as %s", o.clusterSetRange, mcs.DefaultRange))
+	}
+	if _, err := o.clouds.load(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
