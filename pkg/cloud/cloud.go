@@ -86,6 +86,12 @@ type Finder interface {
 	Token(ctx context.Context, c Cluster) (token string, until time.Time, err error)
 }
 
+// Identifier is what a Finder may be besides: it says as whom the cloud is asked.
+type Identifier interface {
+	// Identity is an ARN of AWS or a mail address of Google Cloud, as the cloud itself says it.
+	Identity(ctx context.Context) (string, error)
+}
+
 // ZoneState is how a zone is by its cloud's word.
 type ZoneState string
 
