@@ -225,14 +225,17 @@ func concernedBy(d *Decision, p *policy.Propagation, before, after *Cluster, onl
 // onlyRoom says whether nothing but what is free in a cluster, or what it costs, changed.
 func onlyRoom(before, after *Cluster) bool {
 	b, a := *before, *after
-	b.Free, b.Price, a.Free, a.Price = nil, nil, nil, nil
+	for _, c := range []*Cluster{&a, &b} {
+		c.Free, c.Price, c.EgressGiB, c.Spot = nil, nil, nil, 0
+	}
 	return before != after && sameCluster(b, a)
 }
 
 func sameCluster(a, b Cluster) bool {
 	return a.Since.Equal(b.Since) && reflect.DeepEqual(a.Cluster, b.Cluster) && a.Ready == b.Ready && a.Deleted == b.Deleted &&
 		maps.Equal(a.APIs, b.APIs) && apiequality.Semantic.DeepEqual(a.Taints, b.Taints) && a.Held == b.Held && a.Confirmed == b.Confirmed &&
-		apiequality.Semantic.DeepEqual(a.Free, b.Free) && apiequality.Semantic.DeepEqual(a.Price, b.Price)
+		apiequality.Semantic.DeepEqual(a.Free, b.Free) && apiequality.Semantic.DeepEqual(a.Price, b.Price) &&
+		apiequality.Semantic.DeepEqual(a.EgressGiB, b.EgressGiB) && a.Spot == b.Spot
 }
 
 // awaitsRoom says whether a decision can change because there is more or less room in clusters: where something is

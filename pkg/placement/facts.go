@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
@@ -132,10 +133,10 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 		Cluster: policy.ClusterOf(c),
 		Taints:  taintsOf(c),
 		Free:    c.Status.Free,
-		Price:   c.Spec.Price,
 		Ready:   meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady),
 		Deleted: c.DeletionTimestamp != nil,
 	}
+	facts.Price, facts.EgressGiB, facts.Spot = pricesOf(c)
 	if ready := meta.FindStatusCondition(c.Status.Conditions, federation.ClusterReady); ready != nil {
 		facts.Since = ready.LastTransitionTime.Time
 	}
@@ -162,6 +163,22 @@ func ClusterFacts(c *federation.Cluster) Cluster {
 		}
 	}
 	return facts
+}
+
+// pricesOf are the prices in force: the spec's, else what the cluster's cloud says, which stays as it is when the cloud does
+// not answer. A price of egress in another currency is none.
+func pricesOf(c *federation.Cluster) (p *federation.Price, egress *resource.Quantity, spot int32) {
+	p = c.Spec.Price
+	if s := c.Status.Price; s != nil {
+		spot = s.Spot
+		if p == nil {
+			p = &s.Price
+		}
+		if p.Currency == s.Currency {
+			egress = s.EgressGiB
+		}
+	}
+	return p, egress, spot
 }
 
 func isDown(t corev1.Taint) bool {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
@@ -44,6 +45,37 @@ func TestCustomReplicas(t *testing.T) {
 			}
 			if diff := cmp.Diff([]int32{2, test.want}, []int32{int32(len(d.Clusters)), sum}); diff != "" {
 				t.Errorf("clusters and replicas (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The spec's price goes before the cloud's; what egress costs in another currency is not known.
+func TestPriceInForce(t *testing.T) {
+	euro := federation.Price{Currency: "EUR", CPUHour: resource.MustParse("0.01")}
+	dollar := federation.PriceStatus{Price: federation.Price{Currency: "USD", CPUHour: resource.MustParse("0.03")}, Spot: 40, EgressGiB: ptr.To(resource.MustParse("0.09"))}
+	for name, test := range map[string]struct {
+		spec             *federation.Price
+		status           *federation.PriceStatus
+		currency, egress string
+		spot             int32
+	}{
+		"unknown":     {nil, nil, "", "", 0},
+		"cloud":       {nil, &dollar, "USD", "90m", 40},
+		"spec":        {&euro, nil, "EUR", "", 0},
+		"spec before": {&euro, &dollar, "EUR", "", 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			facts := placement.ClusterFacts(&federation.Cluster{Spec: federation.ClusterSpec{Price: test.spec}, Status: federation.ClusterStatus{Price: test.status}})
+			currency, egress := "", ""
+			if facts.Price != nil {
+				currency = facts.Price.Currency
+			}
+			if facts.EgressGiB != nil {
+				egress = facts.EgressGiB.String()
+			}
+			if currency != test.currency || egress != test.egress || facts.Spot != test.spot {
+				t.Errorf("got %q, egress %q, %d%% spot; want %q, %q, %d%%", currency, egress, facts.Spot, test.currency, test.egress, test.spot)
 			}
 		})
 	}

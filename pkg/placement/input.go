@@ -4,6 +4,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/policy"
@@ -149,8 +150,11 @@ type Cluster struct {
 	// Reserved.
 	Free     []federation.FreeNodes
 	Reserved corev1.ResourceList
-	// Price is nil where it is unknown.
-	Price *federation.Price
+	// Price is nil where it is unknown. EgressGiB is the price, in the same currency, of a GiB that leaves the region, nil for
+	// unknown. Spot is the percentage of CPUs that are on spot machines.
+	Price     *federation.Price
+	EgressGiB *resource.Quantity
+	Spot      int32
 }
 
 // Copy is what is known of an object's copy in one cluster.

@@ -195,9 +195,12 @@ type PriceStatus struct {
 	// +optional
 	// +listType=atomic
 	Offers []PriceOffer `json:"offers,omitempty"`
+	// Unpriced counts the nodes whose price is not known: the average of the others stands for them.
+	// +optional
+	Unpriced int32 `json:"unpriced,omitempty"`
 	// Source is "spec", "api", "file" or "snapshot DATE"; of several the least certain.
 	Source string `json:"source"`
-	// At is when the oldest of the prices was read.
+	// At is when the oldest of the prices was read; of the spec's, since when it says so.
 	At metav1.Time `json:"at"`
 }
 
