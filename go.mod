@@ -3,6 +3,7 @@ module kubefed.dev/kubefed
 go 1.26.0
 
 require (
+	cloud.google.com/go/auth v0.18.0
 	cloud.google.com/go/compute v1.54.0
 	cloud.google.com/go/container v1.46.0
 	github.com/aws/aws-sdk-go-v2 v1.47.7
@@ -67,7 +68,6 @@ require (
 
 require (
 	cel.dev/expr v0.25.1 // indirect
-	cloud.google.com/go/auth v0.18.0 // indirect
 	cloud.google.com/go/auth/oauth2adapt v0.2.8 // indirect
 	cloud.google.com/go/compute/metadata v0.9.0 // indirect
 	cyphar.com/go-pathrs v0.2.2 // indirect
