@@ -30,9 +30,16 @@ func NewContent(zone string, sets []RecordSet) *Content {
 
 // Sets are all of them, by name, type and SetID.
 func (c *Content) Sets() []RecordSet {
-	return slices.SortedFunc(maps.Values(c.sets), func(a, b RecordSet) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type), cmp.Compare(a.SetID, b.SetID))
-	})
+	sets := make([]RecordSet, 0, len(c.sets))
+	for _, name := range slices.Sorted(maps.Keys(c.names)) {
+		keys := slices.SortedFunc(slices.Values(c.names[name]), func(a, b Key) int {
+			return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.SetID, b.SetID))
+		})
+		for _, k := range keys {
+			sets = append(sets, c.sets[k])
+		}
+	}
+	return sets
 }
 
 // At are the sets at one name.
@@ -91,53 +98,90 @@ func (c *Content) Apply(fence Fence, changes []Change) (removed, added []RecordS
 	return removed, added, failed, nil
 }
 
+// Note takes up changes that were made elsewhere. It is false, and nothing more is taken up, where the content is not as one expects it.
+func (c *Content) Note(changes []Change) bool {
+	for i := range changes {
+		asAfter, asBefore, _ := c.compare(changes[i].Before, changes[i].After)
+		if !asAfter && !asBefore {
+			return false
+		}
+		if !asAfter {
+			c.swap(changes[i])
+		}
+	}
+	return true
+}
+
 // one makes one change as a whole, or gives the reason why not. Without a difference it returns nothing.
 func (c *Content) one(change Change) (removed, added []RecordSet, err error) {
 	if err := change.Check(c.zone); err != nil {
 		return nil, nil, err
 	}
-	before, after := map[Key]RecordSet{}, map[Key]RecordSet{}
-	for _, s := range change.Before {
-		before[s.Key()] = s
-	}
-	for _, s := range change.After {
-		after[s.Key()] = s
-	}
-	touched := maps.Clone(before)
-	maps.Copy(touched, after)
-	asBefore, asAfter := true, true
-	var odd Key
-	for k := range touched {
-		now, ok := c.sets[k]
-		was, hasBefore := before[k]
-		will, hasAfter := after[k]
-		asAfter = asAfter && ok == hasAfter && (!ok || Same(now, will))
-		if ok != hasBefore || ok && !Same(now, was) {
-			asBefore, odd = false, k
-		}
-	}
+	asAfter, asBefore, odd := c.compare(change.Before, change.After)
 	if asAfter {
 		return nil, nil, nil
 	}
 	if !asBefore {
 		return nil, nil, &Error{Kind: Conflict, Subject: change.Name, Err: fmt.Errorf("%s %s was changed by another writer", odd.Name, odd.Type)}
 	}
-	if err := c.exclusive(before, after); err != nil {
+	if err := c.exclusive(change.Before, change.After); err != nil {
 		return nil, nil, &Error{Kind: Conflict, Subject: change.Name, Err: err}
 	}
-	for k, s := range before {
-		if will, stays := after[k]; !stays || !Same(will, s) {
-			removed = append(removed, s)
-			c.drop(k)
-		}
-	}
-	for k, s := range after {
-		if was, there := before[k]; !there || !Same(was, s) {
-			added = append(added, s)
-			c.put(s)
-		}
-	}
+	removed, added = c.swap(change)
 	return removed, added, nil
+}
+
+// swap puts what is after a change in place of what is before.
+func (c *Content) swap(change Change) (removed, added []RecordSet) {
+	for i := range change.Before {
+		if s := &change.Before[i]; !stays(s, change.After) {
+			removed = append(removed, *s)
+			c.drop(s.Key())
+		}
+	}
+	for i := range change.After {
+		if s := &change.After[i]; !stays(s, change.Before) {
+			added = append(added, *s)
+			c.put(*s)
+		}
+	}
+	return removed, added
+}
+
+// compare says whether the zone is as a change leaves it, and whether it is as the change expects it, with a set that is not.
+func (c *Content) compare(before, after []RecordSet) (asAfter, asBefore bool, odd Key) {
+	asAfter, asBefore = true, true
+	look := func(k Key, was, will *RecordSet) {
+		now, ok := c.sets[k]
+		asAfter = asAfter && ok == (will != nil) && (!ok || Same(now, *will))
+		if ok != (was != nil) || ok && !Same(now, *was) {
+			asBefore, odd = false, k
+		}
+	}
+	for i := range before {
+		k := before[i].Key()
+		look(k, find(before, k), find(after, k))
+	}
+	for i := range after {
+		if k := after[i].Key(); find(before, k) == nil {
+			look(k, nil, find(after, k))
+		}
+	}
+	return asAfter, asBefore, odd
+}
+
+func find(sets []RecordSet, k Key) *RecordSet {
+	for i := len(sets) - 1; i >= 0; i-- {
+		if s := &sets[i]; s.Type == k.Type && s.Name == k.Name && s.SetID == k.SetID {
+			return s
+		}
+	}
+	return nil
+}
+
+func stays(s *RecordSet, in []RecordSet) bool {
+	other := find(in, s.Key())
+	return other != nil && Same(*other, *s)
 }
 
 // Check gives the reason why a change can never be made in a zone, of kind Invalid.
@@ -164,20 +208,21 @@ func (c Change) valid(zone string, s RecordSet) error {
 }
 
 // exclusive checks that no CNAME will stand beside other data, and no plain set beside routed ones of its type.
-func (c *Content) exclusive(before, after map[Key]RecordSet) error {
-	will := map[string][]Key{}
-	for k := range after {
-		if will[k.Name] != nil {
+func (c *Content) exclusive(before, after []RecordSet) error {
+	will := make(map[string][]Key, 2)
+	for i := range after {
+		name := after[i].Name
+		if will[name] != nil {
 			continue
 		}
-		for _, now := range c.names[k.Name] {
-			if _, goes := before[now]; !goes {
-				will[k.Name] = append(will[k.Name], now)
+		for _, now := range c.names[name] {
+			if find(before, now) == nil {
+				will[name] = append(will[name], now)
 			}
 		}
-		for other := range after {
-			if other.Name == k.Name && !slices.Contains(will[k.Name], other) {
-				will[k.Name] = append(will[k.Name], other)
+		for j := range after {
+			if other := after[j].Key(); other.Name == name && !slices.Contains(will[name], other) {
+				will[name] = append(will[name], other)
 			}
 		}
 	}

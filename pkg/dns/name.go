@@ -81,11 +81,7 @@ func CheckName(name string) error {
 	if owner := len(OwnerName(name)) - 1; owner > 253 {
 		return fmt.Errorf("name %q and its ownership record need %d octets; DNS allows 253: shorten the names of the Service, namespace or zone", name, owner)
 	}
-	labels := strings.Split(rest, ".")
-	if labels[0] == "*" {
-		labels = labels[1:]
-	}
-	for _, label := range labels {
+	for label := range strings.SplitSeq(strings.TrimPrefix(rest, "*."), ".") {
 		if err := checkLabel(label); err != nil {
 			return fmt.Errorf("name %q: %w", name, err)
 		}

@@ -70,12 +70,20 @@ type Ownership struct {
 
 // String is the text of the record.
 func (o Ownership) String() string {
-	types := make([]string, len(o.Types))
+	b := make([]byte, 0, 160)
+	b = append(append(b, "v=1 fed="...), o.Federation...)
+	b = append(append(b, " uid="...), o.Owner.UID...)
+	b = append(append(b, " owner="...), o.Owner.Ref...)
+	b = strconv.AppendInt(append(b, " gen="...), o.Owner.Generation, 10)
+	b = strconv.AppendInt(append(b, " epoch="...), o.Epoch, 10)
+	b = append(b, " types="...)
 	for i, t := range o.Types {
-		types[i] = string(t)
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, t...)
 	}
-	return fmt.Sprintf("v=1 fed=%s uid=%s owner=%s gen=%d epoch=%d types=%s h=%s",
-		o.Federation, o.Owner.UID, o.Owner.Ref, o.Owner.Generation, o.Epoch, strings.Join(types, ","), o.Hash)
+	return string(append(append(b, " h="...), o.Hash...))
 }
 
 // Record is the ownership record of a name.
@@ -154,16 +162,36 @@ func typesOf(sets []RecordSet) []Type {
 // HashOf digests sets, whatever their order.
 func HashOf(sets []RecordSet) string {
 	lines := make([]string, len(sets))
-	for i, s := range sets {
-		lines[i] = fmt.Sprintf("%s %s %d %q %q %+v", s.Name, s.Type, s.TTL, s.SetID, s.Data, s.Routing)
-		if s.Alias != (Alias{}) {
-			lines[i] += fmt.Sprintf(" %+v", s.Alias)
-		}
+	var buf []byte
+	for i := range sets {
+		buf = sets[i].appendLine(buf[:0])
+		lines[i] = string(buf)
 	}
 	slices.Sort(lines)
 	h := sha256.New()
 	for _, line := range lines {
-		_, _ = io.WriteString(h, line+"\n")
+		_, _ = io.WriteString(h, line)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// appendLine is a set as it is digested: "%s %s %d %q %q %+v" of its fields, and " %+v" of an alias. What zones hold was digested so.
+func (s *RecordSet) appendLine(to []byte) []byte {
+	to = append(append(append(to, s.Name...), ' '), s.Type...)
+	to = strconv.AppendUint(append(to, ' '), uint64(s.TTL), 10)
+	to = append(strconv.AppendQuote(append(to, ' '), s.SetID), " ["...)
+	for i, d := range s.Data {
+		if i > 0 {
+			to = append(to, ' ')
+		}
+		to = strconv.AppendQuote(to, d)
+	}
+	to = append(append(to, "] {Policy:"...), s.Routing.Policy...)
+	to = strconv.AppendUint(append(to, " Weight:"...), uint64(s.Routing.Weight), 10)
+	to = append(append(to, " Provider:"...), s.Routing.Provider...)
+	to = append(append(append(to, " Region:"...), s.Routing.Region...), '}')
+	if s.Alias != (Alias{}) {
+		to = fmt.Appendf(to, " %+v", s.Alias)
+	}
+	return append(to, '\n')
 }

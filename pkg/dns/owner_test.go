@@ -2,6 +2,7 @@ package dns
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -94,4 +95,22 @@ func FuzzTXT(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestHashOfLines: what zones hold was digested in this form.
+func TestHashOfLines(t *testing.T) {
+	for _, s := range []RecordSet{
+		{Name: "web.example.", Type: A, TTL: 20, Data: []string{"192.0.2.1", "192.0.2.2"}},
+		{Name: "web.example.", Type: TXT, TTL: 5, Data: []string{`"a \"b\" é"`}, SetID: "gondor"},
+		{Name: "web.example.", Type: AAAA, SetID: "x", Routing: Routing{Policy: Weighted, Weight: 7, Provider: "aws", Region: "eu-west-1"}},
+		{Name: "web.example.", Type: A, Alias: Alias{Zone: "Z", Name: "lb.example.", EvaluateHealth: true}},
+	} {
+		want := fmt.Sprintf("%s %s %d %q %q %+v", s.Name, s.Type, s.TTL, s.SetID, s.Data, s.Routing)
+		if s.Alias != (Alias{}) {
+			want += fmt.Sprintf(" %+v", s.Alias)
+		}
+		if got := string(s.appendLine(nil)); got != want+"\n" {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
 }

@@ -2,7 +2,6 @@ package dns
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -22,6 +21,8 @@ type PlanInput struct {
 	// Existing is the zone, read as a whole; or all that concerns the names that are claimed, and the names of the owners that
 	// are Known.
 	Existing Snapshot
+	// Sites are the same, sorted by name: where they are given, Existing is not read.
+	Sites Sites
 	// Owned counts the names on record for the federation in the whole zone, where Existing is a part of it: it is what
 	// the share of removals without certainty is of. 0 counts those in Existing.
 	Owned int
@@ -66,48 +67,28 @@ const (
 	removeAlways  = 10
 )
 
-// site is all there is at one name.
-type site struct {
-	sets   []RecordSet
-	record *RecordSet
-	owner  Ownership
-	// foreign says why the ownership record, if any, is not ours.
-	foreign string
-}
-
-func (s *site) ours() bool { return s.record != nil && s.foreign == "" }
-
-// split parts the sets into those that the ownership record says are ours, and the others.
-func (s *site) split() (ours, others []RecordSet) {
-	for _, set := range s.sets {
-		if s.ours() && slices.Contains(s.owner.Types, set.Type) {
-			ours = append(ours, set)
-		} else {
-			others = append(others, set)
-		}
-	}
-	return ours, others
-}
-
 // MakePlan compares what is wanted with what is there. Each change carries its ownership record. What the federation does not
 // own is in no Before and in no After, unless a claim adopts it.
 func MakePlan(in PlanInput) Plan {
 	var p Plan
-	sites := survey(in)
-	claimed := map[string]bool{}
-	for _, claim := range slices.SortedStableFunc(slices.Values(in.Claims), func(a, b Claim) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Owner.Ref, b.Owner.Ref))
-	}) {
+	sites := in.Sites
+	if sites == nil {
+		sites = Survey(in.Existing, in.Federation)
+	}
+	claims := indexOf(in.Claims)
+	claimed := make(map[string]bool, len(in.Claims))
+	for _, i := range claims.order {
+		claim := in.Claims[i]
 		here := sites[claim.Name]
 		if here == nil {
-			here = &site{}
+			here = &Site{}
 		}
 		switch {
 		case !InZone(claim.Name, in.Zone.Name):
 			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, "the name is outside zone " + in.Zone.Name})
 		case claimed[claim.Name]:
 			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, "another object of the federation claims the name; use another host name"})
-		case here.ours() && here.owner.Owner.Ref != claim.Owner.Ref && !released(in, claim.Name, here.owner.Owner):
+		case here.ours() && here.owner.Owner.Ref != claim.Owner.Ref && !released(in, claims, claim.Name, here.owner.Owner):
 			p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner,
 				"the name is owned by " + here.owner.Owner.Ref + "; use another host name, or delete that object"})
 		default:
@@ -115,78 +96,21 @@ func MakePlan(in PlanInput) Plan {
 			p.bring(in, claim, here)
 		}
 	}
-	p.remove(in, sites, claimed)
+	p.remove(in, claims, sites, claimed)
 	slices.SortStableFunc(p.Changes, changeOrder)
 	return p
 }
 
-// survey sorts what exists by name.
-func survey(in PlanInput) map[string]*site {
-	sites := map[string]*site{}
-	at := func(name string) *site {
-		if sites[name] == nil {
-			sites[name] = &site{}
-		}
-		return sites[name]
-	}
-	for _, set := range in.Existing.Sets {
-		name, isOwner := ownedName(set.Name)
-		if !isOwner || set.Type != TXT {
-			at(set.Name).sets = append(at(set.Name).sets, set)
-			continue
-		}
-		s := at(name)
-		s.record = &set
-		o, err := readOwnership(set)
-		switch {
-		case err != nil:
-			s.foreign = "the ownership record beside it cannot be read: " + err.Error()
-		case o.Federation != in.Federation:
-			s.foreign = "the name is owned by federation " + o.Federation
-		}
-		s.owner = o
-	}
-	return sites
-}
-
-// Published are the addresses that a zone holds for each owner of the federation, by Owner.Ref.
-func Published(existing Snapshot, federation string) map[string][]netip.Addr {
-	published := map[string][]netip.Addr{}
-	for _, here := range survey(PlanInput{Federation: federation, Existing: existing}) {
-		ours, _ := here.split()
-		ref := here.owner.Owner.Ref
-		for _, set := range ours {
-			for _, d := range set.Data {
-				if a, err := netip.ParseAddr(d); err == nil && !slices.Contains(published[ref], a) {
-					published[ref] = append(published[ref], a)
-				}
-			}
-		}
-	}
-	return published
-}
-
-// Owned are the names on record for the federation in a zone, with their owners.
-func Owned(existing Snapshot, federation string) map[string]Owner {
-	owned := map[string]Owner{}
-	for name, here := range survey(PlanInput{Federation: federation, Existing: existing}) {
-		if here.ours() {
-			owned[name] = here.owner.Owner
-		}
-	}
-	return owned
-}
-
 // released: the owner on record does not want the name any more.
-func released(in PlanInput, name string, owner Owner) bool {
+func released(in PlanInput, claims claimIndex, name string, owner Owner) bool {
 	if in.Gone != nil && in.Gone(name, owner) {
 		return true
 	}
-	return in.Known[owner.Ref] && !slices.ContainsFunc(in.Claims, func(c Claim) bool { return c.Name == name && c.Owner.Ref == owner.Ref })
+	return in.Known[owner.Ref] && !slices.ContainsFunc(claims.at(name), func(i int) bool { return in.Claims[i].Owner.Ref == owner.Ref })
 }
 
 // bring makes one claim true.
-func (p *Plan) bring(in PlanInput, claim Claim, here *site) {
+func (p *Plan) bring(in PlanInput, claim Claim, here *Site) {
 	if here.foreign != "" {
 		p.Conflicts = append(p.Conflicts, Collision{claim.Name, claim.Owner, here.foreign + "; use another name, or remove " + OwnerName(claim.Name)})
 		return
@@ -212,17 +136,20 @@ func (p *Plan) bring(in PlanInput, claim Claim, here *site) {
 		wanted = keeping(wanted, ours)
 	}
 	owner := Ownership{Federation: in.Federation, Owner: claim.Owner, Epoch: in.Epoch, Types: typesOf(wanted), Hash: HashOf(wanted)}
-	record := owner.Record(claim.Name)
 	if in.Zone.Limits.Sparse {
 		owner.Hash = noHash
-		record = owner.Record(claim.Name)
-		if here.ours() && outlasts(here.owner, owner) {
-			owner, record = here.owner, *here.record
-		}
+	}
+	lasts := in.Zone.Limits.Sparse && here.ours() && outlasts(here.owner, owner)
+	if lasts {
+		owner = here.owner
 	}
 	if here.ours() && alike(ours, wanted) && sameOwnership(here.owner, owner) {
 		p.Unchanged++
 		return
+	}
+	record := owner.Record(claim.Name)
+	if lasts {
+		record = *here.record
 	}
 	change := Change{Name: claim.Name, Before: ours, After: append(wanted, record)}
 	if here.record != nil {
@@ -356,12 +283,8 @@ func alike(a, b []RecordSet) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	byKey := map[Key]RecordSet{}
-	for _, s := range a {
-		byKey[s.Key()] = s
-	}
-	for _, s := range b {
-		if other, ok := byKey[s.Key()]; !ok || !Same(s, other) {
+	for i := range b {
+		if !slices.ContainsFunc(a, func(s RecordSet) bool { return Same(s, b[i]) }) {
 			return false
 		}
 	}
@@ -374,7 +297,7 @@ func sameOwnership(a, b Ownership) bool {
 }
 
 // remove plans the removal of owned names that nobody claims.
-func (p *Plan) remove(in PlanInput, sites map[string]*site, claimed map[string]bool) {
+func (p *Plan) remove(in PlanInput, claims claimIndex, sites Sites, claimed map[string]bool) {
 	var unsure []Change
 	owned := 0
 	for name, here := range sites {
@@ -385,7 +308,7 @@ func (p *Plan) remove(in PlanInput, sites map[string]*site, claimed map[string]b
 		if claimed[name] {
 			continue
 		}
-		if slices.ContainsFunc(in.Claims, func(c Claim) bool { return c.Name == name }) {
+		if len(claims.at(name)) > 0 {
 			continue // Someone's claim collided here: who owns the name keeps it.
 		}
 		ours, _ := here.split()

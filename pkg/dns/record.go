@@ -91,6 +91,10 @@ func Same(a, b RecordSet) bool {
 // provider's other order or spelling is no difference. Data that can't be read is kept as it is.
 func (s RecordSet) Canonical() RecordSet {
 	s.Name = Absolute(s.Name)
+	if s.Alias == (Alias{}) && s.plainlyCanonical() {
+		s.Data = slices.Clip(s.Data)
+		return s
+	}
 	data := make([]string, 0, len(s.Data))
 	for _, d := range s.Data {
 		data = append(data, canonicalData(s.Type, d))
@@ -101,6 +105,43 @@ func (s RecordSet) Canonical() RecordSet {
 		s.Alias.Name = Absolute(s.Alias.Name)
 	}
 	return s
+}
+
+// plainlyCanonical says of the usual data that it is sorted, without duplicates and in its one spelling. It allocates nothing.
+func (s RecordSet) plainlyCanonical() bool {
+	var buf [64]byte
+	for i, d := range s.Data {
+		if i > 0 && s.Data[i-1] >= d {
+			return false
+		}
+		switch s.Type {
+		case A, AAAA:
+			if addr, err := netip.ParseAddr(d); err != nil || string(addr.AppendTo(buf[:0])) != d {
+				return false
+			}
+		case TXT:
+			if _, plain := plainText(d); !plain {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return len(s.Data) > 0
+}
+
+// plainText is the text of TXT data that is one string without escapes.
+func plainText(d string) (text string, plain bool) {
+	if len(d) < 2 || len(d) > 257 || d[0] != '"' || d[len(d)-1] != '"' {
+		return "", false
+	}
+	text = d[1 : len(d)-1]
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return "", false
+		}
+	}
+	return text, true
 }
 
 func canonicalData(t Type, d string) string {
@@ -138,7 +179,7 @@ func (s RecordSet) Check() error {
 	if s.Type == CNAME && len(s.Data) > 1 {
 		return fmt.Errorf("%s has %d CNAMEs; one is allowed (RFC 2181 section 10.1)", s.Name, len(s.Data))
 	}
-	if !slices.Equal(s.Data, s.Canonical().Data) {
+	if !s.plainlyCanonical() && !slices.Equal(s.Data, s.Canonical().Data) {
 		return fmt.Errorf("%s %s: data %q is not canonical", s.Name, s.Type, s.Data)
 	}
 	for _, d := range s.Data {
@@ -210,6 +251,11 @@ func checkTarget(name string) error {
 
 // Quote writes a text as TXT data: strings of at most 255 octets in quotation marks (RFC 1035 sections 3.3.14 and 5.1).
 func Quote(text string) string {
+	if quoted := `"` + text + `"`; len(text) <= 255 {
+		if _, plain := plainText(quoted); plain {
+			return quoted
+		}
+	}
 	var b strings.Builder
 	for first := true; first || text != ""; first = false {
 		if !first {
@@ -236,6 +282,9 @@ func Quote(text string) string {
 
 // Unquote reads TXT data, joining its strings.
 func Unquote(data string) (string, error) {
+	if text, plain := plainText(data); plain {
+		return text, nil
+	}
 	var b strings.Builder
 	quoted, seen := false, false
 	for i := 0; i < len(data); i++ {

@@ -230,7 +230,13 @@ func (w *writer) levels(chosen []Endpoint) {
 }
 
 func within(endpoints []Endpoint, at func(Endpoint) bool) []Endpoint {
-	return slices.DeleteFunc(slices.Clone(endpoints), func(e Endpoint) bool { return !at(e) })
+	var kept []Endpoint
+	for i := range endpoints {
+		if at(endpoints[i]) {
+			kept = append(kept, endpoints[i])
+		}
+	}
+	return kept
 }
 
 // level adds a name with endpoints of its own, or what the fall-back says.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Basis says why endpoints were chosen.
@@ -103,18 +104,17 @@ func Distance(client Place, to Routing) int {
 // first, so that as many failure domains as possible are in the answer. The choice depends on its input alone.
 func gather(endpoints []Endpoint, t Type) []string {
 	queues := make([][]netip.Addr, 0, len(endpoints))
-	sorted := slices.SortedFunc(slices.Values(endpoints), func(a, b Endpoint) int {
-		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Cluster, b.Cluster))
-	})
-	for _, e := range sorted {
+	for _, at := range byWeight(endpoints) {
 		var q []netip.Addr
-		for _, a := range e.Addresses {
+		for _, a := range endpoints[at].Addresses {
 			if a = a.Unmap(); a.Is4() == (t == A) && publishable(a) && !slices.Contains(q, a) {
 				q = append(q, a)
 			}
 		}
-		slices.SortFunc(q, netip.Addr.Compare)
-		queues = append(queues, q)
+		if len(q) > 0 {
+			slices.SortFunc(q, netip.Addr.Compare)
+			queues = append(queues, q)
+		}
 	}
 	var data []string
 	for i, more := 0, true; more && len(data) < maxAddresses; i++ {
@@ -130,6 +130,19 @@ func gather(endpoints []Endpoint, t Type) []string {
 	}
 	slices.Sort(data)
 	return data
+}
+
+// byWeight are the indices of endpoints, the weightiest first.
+func byWeight(endpoints []Endpoint) []int {
+	order := make([]int, len(endpoints))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := &endpoints[i], &endpoints[j]
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), strings.Compare(a.Cluster, b.Cluster))
+	})
+	return order
 }
 
 // publishable: link-local addresses and the unspecified one lead nowhere.

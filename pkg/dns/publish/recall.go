@@ -14,7 +14,7 @@ import (
 // hear of yet. Where the zone does not tell what is whose, as under a host name alone, all that nobody explains stays.
 func (v *view) recall(s dns.Subject) dns.Subject {
 	ref := s.Owner.Ref
-	s.Published = dns.Published(v.of(ref), v.federation)[ref]
+	s.Published = v.published(ref)
 	s.Endpoints = slices.Clone(s.Endpoints)
 	unexplained := false
 	for name := range v.owned[ref] {
@@ -55,7 +55,7 @@ func (v *view) ports(ref string, names dns.Names, cluster string) (ports []dns.P
 		if !strings.HasPrefix(name, "_") || len(labels) < 3 {
 			continue
 		}
-		for _, set := range v.content.At(name) {
+		for _, set := range v.sites[name].Sets() {
 			for _, d := range set.Data {
 				f := strings.Fields(d)
 				if set.Type != dns.SRV || len(f) != 4 || f[3] != target {
@@ -108,7 +108,7 @@ func clusterName(name string) string {
 // maxTTL is the highest TTL, in seconds, with which names of an object answer.
 func (v *view) maxTTL(ref string) (ttl uint32) {
 	for name := range v.owned[ref] {
-		for _, set := range v.content.At(name) {
+		for _, set := range v.sites[name].Sets() {
 			ttl = max(ttl, set.TTL)
 			if set.Alias != (dns.Alias{}) {
 				ttl = max(ttl, dns.AliasTTL)

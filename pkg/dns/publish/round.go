@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"kubefed.dev/kubefed/pkg/dns"
@@ -92,25 +94,57 @@ func (w *worker) wishOf(ctx context.Context, refs map[string]bool, epoch int64) 
 	names := map[string]bool{}
 	for ref := range refs {
 		maps.Copy(names, w.view.owned[ref])
-		e, subject := w.board.get(ref)
-		if e == nil {
-			continue
-		}
-		subject = w.options.part(subject, w.zone)
-		if subject.Names == (dns.Names{}) && len(subject.Hosts) == 0 && len(w.view.owned[ref]) == 0 {
-			continue
-		}
-		answer := dns.Records(w.view.recall(subject), w.limits)
-		out.answers[ref] = &answer
+	}
+	for ref, answer := range w.answers(slices.Collect(maps.Keys(refs))) {
+		out.answers[ref] = answer
 		input.Claims = append(input.Claims, answer.Claims...)
 		input.Known[ref] = true
 		for _, claim := range answer.Claims {
 			names[claim.Name] = true
 		}
 	}
-	input.Existing = w.view.at(names)
+	input.Sites = w.view.at(names)
 	out.plan = dns.MakePlan(input)
 	return out
+}
+
+// answers are what objects want of the zone. Where they are many, processors share them: the view is only read.
+func (w *worker) answers(refs []string) map[string]*dns.Answer {
+	answers := make([]*dns.Answer, len(refs))
+	var working sync.WaitGroup
+	size := max(minShare, (len(refs)-1)/runtime.GOMAXPROCS(0)+1)
+	for first := 0; first < len(refs); first += size {
+		working.Go(func() {
+			for i := first; i < min(first+size, len(refs)); i++ {
+				answers[i] = w.answer(refs[i])
+			}
+		})
+	}
+	working.Wait()
+	found := make(map[string]*dns.Answer, len(refs))
+	for i, ref := range refs {
+		if answers[i] != nil {
+			found[ref] = answers[i]
+		}
+	}
+	return found
+}
+
+// minShare is how many objects a processor takes at least.
+const minShare = 50
+
+// answer is what one object wants, nil where nothing of it is in the zone, nor is to be.
+func (w *worker) answer(ref string) *dns.Answer {
+	e, subject := w.board.get(ref)
+	if e == nil {
+		return nil
+	}
+	subject = w.options.part(subject, w.zone)
+	if subject.Names == (dns.Names{}) && len(subject.Hosts) == 0 && len(w.view.owned[ref]) == 0 {
+		return nil
+	}
+	answer := dns.Records(w.view.recall(subject), w.limits)
+	return &answer
 }
 
 // bring plans for objects and applies the plan. Where other objects change meanwhile, what is left is planned anew with them,
@@ -159,7 +193,7 @@ func (w *worker) quarantine(f dns.Failure) {
 
 // refOf is the object for which a change is made.
 func (w *worker) refOf(c dns.Change) string {
-	if owner, ok := dns.Owned(dns.Snapshot{Sets: c.After}, w.options.Federation)[c.Name]; ok {
+	if owner, ok := c.Owner(w.options.Federation); ok {
 		return owner.Ref
 	}
 	return w.view.owners[c.Name].Ref // a sparse change, or a removal
@@ -188,7 +222,7 @@ func (w *worker) apply(ctx context.Context, fence dns.Fence, batch []dns.Change)
 	}
 	made := slices.DeleteFunc(slices.Clone(batch), func(c dns.Change) bool { return refused[c.Name] })
 	w.awaiting(receipt, made)
-	if !w.view.made(fence, made) {
+	if !w.view.made(made) {
 		w.view = nil
 		return &dns.Error{Kind: dns.Conflict, Subject: w.zone, Err: errors.New("the zone is not as it was read")}
 	}

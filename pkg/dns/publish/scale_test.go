@@ -31,16 +31,48 @@ func fleet(b *bench, services int, failed string) map[string]*entry {
 	return all
 }
 
-// TestManyServices: 300 Services in 10 clusters, the loss of a cluster, and rest.
+// timed is a provider that notes its calls.
+type timed struct {
+	dns.Provider
+	mu      sync.Mutex
+	calls   int
+	changes int
+	last    time.Time
+}
+
+func (p *timed) Apply(ctx context.Context, zone string, fence dns.Fence, changes []dns.Change) (dns.Receipt, error) {
+	receipt, err := p.Provider.Apply(ctx, zone, fence, changes)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.calls, p.changes, p.last = p.calls+1, p.changes+len(changes), time.Now()
+	return receipt, err
+}
+
+func (p *timed) take() (calls, changes int, last time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	calls, changes, last = p.calls, p.changes, p.last
+	p.calls, p.changes = 0, 0
+	return calls, changes, last
+}
+
+// TestManyServices: 1,000 Services in 10 clusters at the embedded server, the loss of a cluster in one call, and rest.
 func TestManyServices(t *testing.T) {
+	services := 1000
+	if testing.Short() {
+		services = 100
+	}
 	var names []string
 	for i := range 10 {
 		names = append(names, fmt.Sprintf("c%d", i))
 	}
-	p := dns.NewMemory(dns.Limits{}, testZone)
+	embedded, stop := serve(t, t.TempDir())
+	defer stop()
+	p := &timed{Provider: embedded}
 	b := newBench(t, p, names...)
 	b.start()
-	step := func(what string, entries map[string]*entry) {
+	defer b.stop()
+	step := func(what string, entries map[string]*entry, perService int) {
 		t.Helper()
 		began := time.Now()
 		b.worker.mark(b.board.put(entries, nil)...)
@@ -54,10 +86,14 @@ func TestManyServices(t *testing.T) {
 			}
 			return ""
 		})
-		t.Logf("%s: %s", what, time.Since(began).Round(time.Millisecond))
+		calls, changes, last := p.take()
+		t.Logf("%s: answered %s after, told %s after", what, last.Sub(began).Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+		if calls != 1 || changes != perService*services {
+			t.Errorf("%s: %d calls with %d changes, want 1 with %d", what, calls, changes, perService*services)
+		}
 	}
-	step("published", fleet(b, 300, ""))
-	step("lost", fleet(b, 300, "c3"))
+	step("published", fleet(b, services, ""), 33) // the federation, a cloud, SRV; 10 regions, zones and clusters
+	step("lost", fleet(b, services, "c3"), 6)     // the federation, the cloud, SRV; the region, the zone and the cluster
 	rest := b.settledAt(p)
 	b.worker.again(nil, true)
 	b.worker.poke()

@@ -82,3 +82,24 @@ func TestCondition(t *testing.T) {
 		})
 	}
 }
+
+// TestStatusesGiveWay: statuses wait while a zone is being changed, not while it can't be.
+func TestStatusesGiveWay(t *testing.T) {
+	b := newBench(t, dns.NewMemory(dns.Limits{}, testZone), "gondor")
+	w := newWriter(&Publisher{workers: []*worker{b.worker}})
+	far := time.Now().Add(time.Hour)
+	w.yield(t.Context(), far) // nothing to do
+	b.put(service("web"), at("gondor", dns.Healthy, "192.0.2.1"))
+	if !b.worker.busy() {
+		t.Error("a zone with something to do is not busy")
+	}
+	w.yield(t.Context(), time.Now()) // waited long enough
+	b.worker.at(false, true)
+	w.yield(t.Context(), far) // it can't be written
+	b.worker.at(false, false)
+	b.start()
+	w.yield(t.Context(), far)
+	if r := b.worker.result(service("web").Ref()); r == nil || len(r.published) != 1 {
+		t.Errorf("the zone was given way and has %+v", r)
+	}
+}

@@ -14,6 +14,8 @@ type view struct {
 	federation string
 	zone       string
 	content    *dns.Content
+	// sites are what the content has at each name, read once.
+	sites dns.Sites
 	// owned are the names that are on record for each owner.
 	owned map[string]map[string]bool
 	// owners is the inverse.
@@ -21,9 +23,12 @@ type view struct {
 }
 
 func newView(federation, zone string, snapshot dns.Snapshot) *view {
-	v := &view{federation: federation, zone: zone, content: dns.NewContent(zone, snapshot.Sets), owned: map[string]map[string]bool{}, owners: map[string]dns.Owner{}}
-	for name, owner := range dns.Owned(snapshot, federation) {
-		v.own(name, owner)
+	v := &view{federation: federation, zone: zone, content: dns.NewContent(zone, snapshot.Sets), sites: dns.Survey(snapshot, federation),
+		owned: map[string]map[string]bool{}, owners: map[string]dns.Owner{}}
+	for name, site := range v.sites {
+		if owner, ok := site.Owner(); ok {
+			v.own(name, owner)
+		}
 	}
 	return v
 }
@@ -45,25 +50,31 @@ func (v *view) disown(name string) {
 	}
 }
 
-// at are all sets at names, and their ownership records.
-func (v *view) at(names map[string]bool) dns.Snapshot {
-	var s dns.Snapshot
+// at are the sites of names.
+func (v *view) at(names map[string]bool) dns.Sites {
+	sites := make(dns.Sites, len(names))
 	for name := range names {
-		s.Sets = append(s.Sets, v.content.At(name)...)
-		s.Sets = append(s.Sets, v.content.At(dns.OwnerName(name))...)
+		if site := v.sites[name]; site != nil {
+			sites[name] = site
+		}
 	}
-	return s
+	return sites
 }
 
-// of is what the zone holds for one owner.
-func (v *view) of(ref string) dns.Snapshot { return v.at(v.owned[ref]) }
+// published are all addresses that the zone holds for one owner.
+func (v *view) published(ref string) (found []netip.Addr) {
+	for name := range v.owned[ref] {
+		found = v.sites[name].Published(found)
+	}
+	return found
+}
 
 // addresses are those of one name, if it is owned by ref.
 func (v *view) addresses(ref, name string) (found []netip.Addr) {
 	if !v.owned[ref][name] {
 		return nil
 	}
-	for _, set := range v.content.At(name) {
+	for _, set := range v.sites[name].Sets() {
 		for _, d := range set.Data {
 			if a, err := netip.ParseAddr(d); err == nil && !slices.Contains(found, a) {
 				found = append(found, a)
@@ -78,7 +89,7 @@ func (v *view) aliases(ref, name string) (hosts []string) {
 	if !v.owned[ref][name] {
 		return nil
 	}
-	for _, set := range v.content.At(name) {
+	for _, set := range v.sites[name].Sets() {
 		if set.Alias != (dns.Alias{}) && !slices.Contains(hosts, set.Alias.Name) {
 			hosts = append(hosts, set.Alias.Name)
 		}
@@ -99,15 +110,20 @@ func behind(host string, endpoints []dns.Endpoint) (found []netip.Addr) {
 }
 
 // made takes up changes that were made. It is false where the view proves to be wrong: then the zone is to be read again.
-func (v *view) made(fence dns.Fence, changes []dns.Change) bool {
-	_, _, failed, err := v.content.Apply(fence, changes)
-	if err != nil || len(failed) > 0 {
+func (v *view) made(changes []dns.Change) bool {
+	if !v.content.Note(changes) {
 		return false
 	}
 	for _, c := range changes {
 		v.disown(c.Name)
 		// Not from the change: one that is sparse leaves out what stays.
-		if owner, ok := dns.Owned(dns.Snapshot{Sets: v.content.At(dns.OwnerName(c.Name))}, v.federation)[c.Name]; ok {
+		site := dns.SiteOf(v.federation, v.content.At(c.Name), v.content.At(dns.OwnerName(c.Name)))
+		if site.Empty() {
+			delete(v.sites, c.Name)
+			continue
+		}
+		v.sites[c.Name] = site
+		if owner, ok := site.Owner(); ok {
 			v.own(c.Name, owner)
 		}
 	}

@@ -39,7 +39,10 @@ type worker struct {
 	// held are names whose removal is held back, and since when.
 	held map[string]time.Time
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// working: a round is under way; resting: what is dirty waits until the zone may be written again.
+	working, resting bool
+
 	dirty   map[string]bool
 	all     bool
 	results map[string]*result
@@ -105,6 +108,19 @@ func (w *worker) waiting() bool {
 	return len(w.dirty) > 0 || w.all
 }
 
+// busy says whether a zone has yet to be brought to what is known, and can be.
+func (w *worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.working || !w.resting && (len(w.dirty) > 0 || w.all)
+}
+
+func (w *worker) at(working, resting bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.working, w.resting = working, resting
+}
+
 // run works until ctx ends.
 func (w *worker) run(ctx context.Context) {
 	ctx = log.IntoContext(ctx, log.FromContext(ctx).WithValues("zone", w.zone))
@@ -112,7 +128,9 @@ func (w *worker) run(ctx context.Context) {
 	defer confirming.Wait()
 	confirming.Go(func() { w.confirmLoop(ctx) })
 	for {
+		w.at(true, false)
 		pause := w.round(ctx)
+		w.at(false, w.failures > 0)
 		timer := time.NewTimer(pause)
 		if w.failures > 0 {
 			// What changes meanwhile waits too: the zone can't be written.

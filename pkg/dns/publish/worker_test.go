@@ -134,7 +134,7 @@ func version(t *testing.T, p dns.Provider) string {
 func eventually(t *testing.T, check func() string) {
 	t.Helper()
 	why := ""
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if why = check(); why == "" {
 			return
 		}

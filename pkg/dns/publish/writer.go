@@ -29,6 +29,10 @@ const (
 	writesBurst     = 100
 	// settleInterval is how long a status waits for what comes with it: the zones' results arrive one after the other.
 	settleInterval = 100 * time.Millisecond
+	// giveWay is how long the statuses that are due wait, in all, for zones that are being changed; yieldInterval is how often
+	// it is looked whether they still are.
+	giveWay       = 5 * time.Second
+	yieldInterval = 10 * time.Millisecond
 	// retryInterval is how long a write that failed waits.
 	retryInterval = time.Second
 )
@@ -137,13 +141,25 @@ func (w *writer) run(ctx context.Context) {
 				w.later(ctx, err)
 			}
 		}
+		until := time.Now().Add(giveWay)
 		for ref := range refs {
-			if ctx.Err() != nil {
+			if w.yield(ctx, until); ctx.Err() != nil {
 				return
 			}
 			if err := w.write(ctx, ref); err != nil {
 				w.later(ctx, err, ref)
 			}
+		}
+	}
+}
+
+// yield waits while zones are being changed: what people read of a cluster that failed comes after its addresses are gone.
+func (w *writer) yield(ctx context.Context, until time.Time) {
+	for slices.ContainsFunc(w.p.workers, (*worker).busy) && time.Now().Before(until) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(yieldInterval):
 		}
 	}
 }

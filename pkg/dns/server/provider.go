@@ -90,6 +90,9 @@ func (s *Server) publish(p *primary, removed, added []dns.RecordSet) error {
 	if err != nil {
 		return err
 	}
+	p.serving = z
+	s.swap(z) // Clients come first; secondaries are told once it is on disk, so that they know no serial which a crash takes back.
+	versionsTotal.Inc()
 	if err := p.store.append(entry{Serial: z.serial, Removed: removed, Added: added}, p.content.Sets); err != nil {
 		s.log.Error(err, "zone not saved", "zone", p.config.Name)
 	}
@@ -105,9 +108,6 @@ func (s *Server) publish(p *primary, removed, added []dns.RecordSet) error {
 	}
 	p.journal = append(p.journal, d)
 	p.journal = p.journal[max(0, len(p.journal)-maxJournal):]
-	p.serving = z
-	s.swap(z)
-	versionsTotal.Inc()
 	s.notify(p)
 	return nil
 }

@@ -202,11 +202,28 @@ func packData(s dns.RecordSet, data string) ([]byte, error) {
 		}
 		return addr.AsSlice(), nil
 	}
+	if s.Type == dns.TXT {
+		text, err := dns.Unquote(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		return packText(text), nil
+	}
 	rr, err := miekg.NewRR(fmt.Sprintf(". %d IN %s %s", s.TTL, s.Type, data))
 	if err != nil || rr == nil {
 		return nil, fmt.Errorf("%s %s %s: %w", s.Name, s.Type, data, err)
 	}
 	return packRR(rr)
+}
+
+// packText is the data of a TXT record: strings of at most 255 octets (RFC 1035 section 3.3.14).
+func packText(text string) (wire []byte) {
+	for first := true; first || text != ""; first = false {
+		chunk := text[:min(255, len(text))]
+		text = text[len(chunk):]
+		wire = append(append(wire, byte(len(chunk))), chunk...)
+	}
+	return wire
 }
 
 // packRR is the data of a record in wire format.
