@@ -1,20 +1,40 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 
+	"kubefed.dev/kubefed/pkg/cloud"
 	cloudconfig "kubefed.dev/kubefed/pkg/cloud/config"
+	"kubefed.dev/kubefed/pkg/cloud/observe"
+	"kubefed.dev/kubefed/pkg/cloud/static"
 )
 
-// cloudOptions say which clouds are asked, and as whom. Without a file none is.
+// cloudOptions say which clouds are asked, as whom, and how often. Without a file none is.
 type cloudOptions struct {
-	config string
+	config                  string
+	zonePeriod, pricePeriod time.Duration
 }
 
 func (o *cloudOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.config, "cloud-config", "", "File that lists the accounts of clouds to ask about members' zones, prices and load balancers, and sites that have no cloud to ask. Without it no cloud is asked.")
+	fs.DurationVar(&o.zonePeriod, "cloud-zone-period", 30*time.Second, "Time between two questions to a cloud for the state of a region's zones and load balancers.")
+	fs.DurationVar(&o.pricePeriod, "cloud-price-period", 10*time.Minute, "Time between two questions to a cloud for the prices of a region.")
+}
+
+func (o *cloudOptions) validate() error {
+	var errs []error
+	if o.zonePeriod < time.Second || o.pricePeriod < time.Second {
+		errs = append(errs, fmt.Errorf("--cloud-zone-period=%s --cloud-price-period=%s: write 1s or more", o.zonePeriod, o.pricePeriod))
+	}
+	if _, err := o.load(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // load reads the file; nil for none.
@@ -27,4 +47,45 @@ func (o *cloudOptions) load() (*cloudconfig.Config, error) {
 		return nil, fmt.Errorf("--cloud-config: %w", err)
 	}
 	return c, nil
+}
+
+// openers make the clients of an account, by its provider.
+var openers = map[string]func(context.Context, cloudconfig.Account) (observe.Clients, error){}
+
+// sources are the accounts and sites of the file. Nobody is asked yet.
+func (o *cloudOptions) sources() ([]observe.Source, error) {
+	file, err := o.load()
+	if file == nil {
+		return nil, err
+	}
+	var sources []observe.Source
+	for _, a := range file.Accounts {
+		sources = append(sources, observe.Source{Name: a.Name, Provider: a.Provider, Regions: a.Regions, Clusters: a.Clusters,
+			Open: func(ctx context.Context) (observe.Clients, error) {
+				open, known := openers[a.Provider]
+				if !known {
+					return observe.Clients{}, &cloud.Error{Kind: cloud.Invalid, Operation: "asking " + a.Provider, Advice: "describe a site in place of the account"}
+				}
+				return open(ctx, a)
+			}})
+	}
+	if len(file.Sites) == 0 {
+		return sources, nil
+	}
+	sites, err := static.Open(o.config)
+	if err != nil {
+		return nil, fmt.Errorf("--cloud-config: %w", err)
+	}
+	for _, s := range file.Sites {
+		provider := sites.Provider(s.Provider)
+		source := observe.Source{Name: s.Name, Provider: s.Provider, Site: true,
+			Open: func(context.Context) (observe.Clients, error) {
+				return observe.Clients{Regions: provider, Prices: provider}, nil
+			}}
+		if s.Region != "" {
+			source.Regions = []string{s.Region}
+		}
+		sources = append(sources, source)
+	}
+	return sources, nil
 }

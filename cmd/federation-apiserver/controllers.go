@@ -32,6 +32,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/apiserver"
+	"kubefed.dev/kubefed/pkg/cloud/observe"
 	"kubefed.dev/kubefed/pkg/cluster"
 	"kubefed.dev/kubefed/pkg/dns/publish"
 	"kubefed.dev/kubefed/pkg/endpoint"
@@ -53,6 +54,7 @@ type controller struct {
 var controllers = []controller{
 	{name: "cluster", start: startCluster},
 	{name: "endpoint", start: startEndpoint},
+	{name: "cloud", start: startCloud},
 	{name: "placement", start: startPlacement},
 	{name: "sync", start: startSync},
 	{name: "dns", start: startDNS},
@@ -83,6 +85,8 @@ type Environment struct {
 	Catalog *kind.Catalog
 	// Witnesses are those in members, and what they see.
 	Witnesses *witness.Panel
+	// Clouds know how the places are where members are.
+	Clouds *observe.Observer
 	// Federation is the federation's name.
 	Federation string
 	// Fence is under which DNS zones are written.
@@ -179,10 +183,7 @@ func (o *controllerOptions) validate() error {
 	if r, err := netip.ParsePrefix(o.clusterSetRange); err != nil || !r.Addr().Is4() || r.Bits() > 30 {
 		errs = append(errs, fmt.Errorf("--clusterset-ip-range=%s: write an IPv4 range such as %s", o.clusterSetRange, mcs.DefaultRange))
 	}
-	if _, err := o.clouds.load(); err != nil {
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, o.clouds.validate())...)
 }
 
 // enabled says whether a controller is selected, as kube-controller-manager does: what is named wins over '*'.
@@ -303,8 +304,14 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	if err := registry.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("preparing the connections to members: %w", err)
 	}
+	sources, err := o.clouds.sources()
+	if err != nil {
+		return nil, err
+	}
+	endpoints := endpoint.New(name, endpoint.Options{})
 	return &Environment{
-		options: o, Registry: registry, Endpoints: endpoint.New(name, endpoint.Options{}), Witnesses: witness.New(),
+		options: o, Registry: registry, Endpoints: endpoints, Witnesses: witness.New(),
+		Clouds:  observe.New(sources, observe.Options{Period: o.clouds.zonePeriod, PricePeriod: o.clouds.pricePeriod, Published: endpoints.Places}),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
 		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), name, o.identity, o.leaderElect),

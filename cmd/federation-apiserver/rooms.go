@@ -25,7 +25,7 @@ func startCluster(_ context.Context, env *Environment) error {
 		return err
 	}
 	options := env.options.cluster
-	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic, Sightings: env.Witnesses.Of}
+	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic, Sightings: env.Witnesses.Of, Cloud: env.Clouds.Signal}
 	env.Witnesses.SetTargets(func() []probe.Target { return append(env.Registry.Targets(), env.Endpoints.Targets()...) })
 	env.Endpoints.Heed(env.Witnesses.Sightings)
 	if err := env.Manager.Add(manager.RunnableFunc(func(context.Context) error { env.Registry.Add(env.Witnesses); return nil })); err != nil {
@@ -40,6 +40,15 @@ func startEndpoint(_ context.Context, env *Environment) error {
 		return err
 	}
 	return env.Manager.Add(manager.RunnableFunc(func(context.Context) error { env.Registry.Add(env.Endpoints); return nil }))
+}
+
+// startCloud asks clouds how the places are where members are. Only who leads asks.
+func startCloud(_ context.Context, env *Environment) error {
+	federationClient, err := env.ClientFor("cloud")
+	if err != nil {
+		return err
+	}
+	return env.Clouds.SetupWithManager(env.Manager, federationClient)
 }
 
 // startPlacement decides where objects go.

@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 	"pkg/override":        {"pkg/apis", "pkg/kind", "pkg/policy"},
 	"pkg/render":          {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/override"},
 	"pkg/sync":            {"pkg/apis", "pkg/kind", "pkg/cluster", "pkg/policy", "pkg/override", "pkg/render", "internal/tracing"},
-	"pkg/cloud":           {"pkg/apis", "pkg/dns"},
+	"pkg/cloud":           {"pkg/apis", "pkg/dns", "pkg/verdict"},
 	"pkg/probe":           {"pkg/apis"},
 	"pkg/endpoint":        {"pkg/apis", "pkg/cluster", "pkg/dns", "pkg/probe"},
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},

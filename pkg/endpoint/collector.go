@@ -11,6 +11,7 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -183,6 +184,24 @@ func (c *Collector) Targets() []probe.Target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Collect(maps.Keys(c.questions))
+}
+
+// Places are the host names and addresses at which a cluster serves, each once, sorted.
+func (c *Collector) Places(name string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.members[name]
+	if m == nil {
+		return nil
+	}
+	all := sets.New[string]()
+	for _, e := range m.entries {
+		all.Insert(e.served.hostnames...)
+		for _, a := range e.served.addresses {
+			all.Insert(a.String())
+		}
+	}
+	return sets.List(all)
 }
 
 // Traffic is what the control plane's own questions say of a cluster. Endpoints that never answered are no evidence, nor are those

@@ -71,30 +71,20 @@ type Observer struct {
 	ended    bool
 	places   map[where]*place
 	clusters map[string]where
-	problems map[string]error // why a cluster's source can't be asked
-	heard    []func(cluster string)
 }
 
 // New makes an Observer of the sources.
 func New(sources []Source, options Options) *Observer {
 	factRead.Reset() // the one before has ended
 	o := &Observer{options: options.withDefaults(), accounts: map[string]*account{}, changed: make(chan event.TypedGenericEvent[types.NamespacedName], 256),
-		places: map[where]*place{}, clusters: map[string]where{}, problems: map[string]error{}}
+		places: map[where]*place{}, clusters: map[string]where{}}
 	for i := range sources {
 		s := &sources[i]
 		o.sources = append(o.sources, s)
-		o.accounts[key(s)] = &account{Source: s}
+		o.accounts[s.Name] = &account{Source: s}
 	}
 	o.ctx, o.stop = context.WithCancel(context.Background())
 	return o
-}
-
-// key tells a source from all others: a site may have an account's name.
-func key(s *Source) string {
-	if s.Site {
-		return "site/" + s.Name
-	}
-	return s.Name
 }
 
 // SetupWithManager registers the Observer; it runs on the leader. It writes through federationClient, which may read from the manager's cache.
@@ -179,17 +169,13 @@ func (o *Observer) enter(cluster *federation.Cluster, s *Source, problem error) 
 		if o.ended {
 			return known{}
 		}
-		if problem != nil {
-			o.problems[cluster.Name] = problem
-		}
 		return known{source: s, problem: problem, region: cluster.Status.Region}
 	}
-	at := where{key(s), cluster.Status.Region}
+	at := where{s.Name, cluster.Status.Region}
 	if o.clusters[cluster.Name] != at {
 		o.leaveLocked(cluster.Name)
 		o.clusters[cluster.Name] = at
 	}
-	delete(o.problems, cluster.Name)
 	p := o.places[at]
 	if p == nil {
 		p = newPlace(at, o.accounts[at.source])
@@ -229,7 +215,6 @@ func (o *Observer) leave(cluster string) {
 func (o *Observer) leaveLocked(cluster string) {
 	at, was := o.clusters[cluster]
 	delete(o.clusters, cluster)
-	delete(o.problems, cluster)
 	if !was {
 		return
 	}

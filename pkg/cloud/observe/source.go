@@ -19,7 +19,7 @@ import (
 
 // Source is an account of a cloud, or a site that is known from a file.
 type Source struct {
-	// Name is unique among accounts and among sites, Provider is as in Cluster.status.provider.
+	// Name is unique, Provider is as in Cluster.status.provider.
 	Name, Provider string
 	// Regions that are asked; none means all.
 	Regions []string
