@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -21,6 +22,7 @@ import (
 
 type joinFlags struct {
 	FederationFlags
+	accountFlags
 	clusterContext   string
 	labels           map[string]string
 	provider, region string
@@ -32,28 +34,34 @@ type joinFlags struct {
 	dryRun, output   string
 }
 
-func newJoin(s Streams) *cobra.Command {
+func newJoin(s Streams, known clouds) *cobra.Command {
 	var f joinFlags
 	cmd := &cobra.Command{
-		Use:   "join NAME",
+		Use:   "join NAME | join REFERENCE [NAME]",
 		Short: "Make a cluster a member of the federation",
 		Long: `Make a cluster a member of the federation.
 
 In the cluster this makes namespace federation-system, a service account with the rights that federation needs
 (docs/security.md lists them), a token for it, which the federation renews, and a witness: one small pod without rights that
 looks at the other members from here, so that a cluster is not taken for dead on one word. In the federation it makes a Cluster
-and a Secret with that token. Your own credentials are not copied. Joining again repairs what is missing.`,
+and a Secret with that token. Your own credentials are not copied. Joining again repairs what is missing.
+
+The cluster is a context of your kubeconfig, or a managed one that its cloud names: eks:REGION/NAME or gke:PROJECT/LOCATION/NAME, as
+"kubefed discover" lists them. Then no kubeconfig is needed: its cloud says where it is, and proves for some minutes who you are.`,
 		Example: `  kubefed join gondor --host-cluster-context=rivendell
   kubefed join gondor --cluster-context=admin@gondor --labels=tier=prod --zones=us-east-1a,us-east-1b
-  kubefed join gondor --dry-run=client -o yaml`,
-		Args:              oneName("cluster"),
-		ValidArgsFunction: completeContexts,
+  kubefed join gondor --dry-run=client -o yaml
+  kubefed join eks:us-east-1/prod-a --profile=prod
+  kubefed join gke:earth-1/europe-west4/prod mirkwood --cloud-config=clouds.yaml`,
+		Args:              clusterOrReference,
+		ValidArgsFunction: known.completeJoin,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runJoin(cmd.Context(), s, args[0], f, typedAgain(cmd, args))
+			return runJoin(cmd.Context(), s, known, args, f, typedAgain(cmd, args))
 		},
 	}
 	flags := cmd.Flags()
-	f.addFlags(cmd)
+	f.FederationFlags.addFlags(cmd)
+	f.accountFlags.addFlags(cmd)
 	flags.StringVar(&f.clusterContext, "cluster-context", "", "kubeconfig context of the cluster (default: NAME)")
 	flags.StringToStringVar(&f.labels, "labels", nil, "labels of the Cluster, such as tier=prod,team=web")
 	flags.StringVar(&f.provider, "provider", "", "provider, instead of what nodes say: aws, gcp, azure, on-premises, ...")
@@ -71,7 +79,7 @@ and a Secret with that token. Your own credentials are not copied. Joining again
 	return cmd
 }
 
-func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again again) error {
+func runJoin(ctx context.Context, s Streams, known clouds, args []string, f joinFlags, again again) error {
 	if f.output != "" && f.output != "json" && f.output != "yaml" {
 		return &ExitError{Code: ExitUsage, Err: fmt.Errorf("--output=%s: must be json or yaml", f.output)}
 	}
@@ -81,15 +89,22 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again aga
 	if f.witness && f.witnessImage == "" {
 		return &ExitError{Code: ExitUsage, Err: errors.New("--witness-image is empty: name an image, or have no witness with --witness=false")}
 	}
+	name, reference, err := f.meant(args)
+	if err != nil {
+		return &ExitError{Code: ExitUsage, Err: err}
+	}
 	found, err := FindFederation(ctx, f.FederationFlags)
 	if err != nil {
 		return err
 	}
-	if f.clusterContext == "" {
-		f.clusterContext = name
-	}
-	member, err := contextConfig(found.Kubeconfig, "cluster-context", f.clusterContext)
-	if err != nil {
+	var managed *managedCluster
+	var member *rest.Config
+	if reference != nil {
+		if managed, err = f.find(ctx, s, known, *reference); err != nil {
+			return err
+		}
+		member = managed.config
+	} else if member, err = contextConfig(found.Kubeconfig, "cluster-context", f.clusterContext); err != nil {
 		return err
 	}
 	options := cluster.JoinOptions{
@@ -100,14 +115,14 @@ func runJoin(ctx context.Context, s Streams, name string, f joinFlags, again aga
 		options.Witness = f.witnessImage
 	}
 	if f.dryRun == "client" {
-		return planJoin(ctx, s.Out, options, f.output)
+		return managed.explain(ctx, planJoin(ctx, s.Out, options, f.output))
 	}
 	result, err := cluster.Join(ctx, options)
 	if err != nil && ctx.Err() != nil {
 		return explainJoinInterrupted(name, f.clusterContext, found.Context, result, again)
 	}
 	if err != nil {
-		return err
+		return managed.explain(ctx, err)
 	}
 	if f.output != "" {
 		result.Cluster.GetObjectKind().SetGroupVersionKind(federation.GroupVersion.WithKind("Cluster"))
@@ -124,7 +139,7 @@ func explainJoinInterrupted(name, clusterContext, federationContext string, r cl
 		return errors.New("interrupted; nothing was written")
 	}
 	undo := fmt.Sprintf("kubefed unjoin %s --context=%s", name, federationContext)
-	if clusterContext != name {
+	if clusterContext != name && clusterContext != "" {
 		undo += " --cluster-context=" + clusterContext
 	}
 	return fmt.Errorf("interrupted\nWhat was made in cluster %s and in federation %s stays. Go on with:\n  %s\nor undo:\n  %s",

@@ -49,12 +49,12 @@ func (e *ExitError) Error() string { return e.Err.Error() }
 func (e *ExitError) Unwrap() error { return e.Err }
 
 // Main runs kubefed and returns its exit code. Ctrl-C cancels the running command, which cleans up and says what it
-// left; a second one ends it at once.
-func Main(args []string, s Streams) int {
+// left; a second one ends it at once. known are the clouds that it can ask.
+func Main(args []string, s Streams, known ...Cloud) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
-	root := NewRoot(s)
+	root := NewRoot(s, known...)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -84,7 +84,7 @@ const rootExample = `  # Local clusters to try it on
   kubefed status`
 
 // NewRoot builds the command tree.
-func NewRoot(s Streams) *cobra.Command {
+func NewRoot(s Streams, known ...Cloud) *cobra.Command {
 	rest.SetDefaultWarningHandler(rest.NewWarningWriter(s.Err, rest.WarningWriterOptions{Deduplicate: true})) // as kubectl prints them
 	root := &cobra.Command{
 		Use:           "kubefed",
@@ -119,7 +119,9 @@ func NewRoot(s Streams) *cobra.Command {
 		newVersion(s),
 		newCompletion(s),
 		newPlaygroundCommand(s),
-		newJoin(s),
+		newJoin(s, known),
+		newDiscover(s, known),
+		newCloud(s, known),
 		newUnjoin(s),
 	)
 	return root

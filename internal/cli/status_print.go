@@ -105,9 +105,15 @@ func printObjects(out io.Writer, o objectsStatus) {
 
 // table prints aligned columns, indented.
 func table(out io.Writer, columns ...string) func(func(row func(cells ...string))) {
+	return aligned(out, "  ", columns)
+}
+
+func aligned(out io.Writer, indent string, columns []string) func(func(row func(cells ...string))) {
 	return func(fill func(row func(...string))) {
 		w := tabwriter.NewWriter(out, 0, 0, 3, ' ', 0)
-		row := func(cells ...string) { fmt.Fprintf(w, "  %s\n", strings.TrimRight(strings.Join(cells, "\t"), "\t")) }
+		row := func(cells ...string) {
+			fmt.Fprintf(w, "%s%s\n", indent, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+		}
 		row(columns...)
 		fill(row)
 		_ = w.Flush()

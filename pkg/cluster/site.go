@@ -139,6 +139,15 @@ func (r right) String() string {
 	return s
 }
 
+// RightsError says that the user may not write what join writes to one of the two sides.
+type RightsError struct {
+	// Member says that it is the cluster; else it is the federation.
+	Member bool
+	text   string
+}
+
+func (e *RightsError) Error() string { return e.text }
+
 // check asks which rights the user lacks.
 func (s *site) check(ctx context.Context, rights []right) error {
 	var missing []string
@@ -156,8 +165,8 @@ func (s *site) check(ctx context.Context, rights []right) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("you may not do this in %s: %s; ask its administrator for these rights, or to run the command",
-			s.what, strings.Join(missing, ", "))
+		return &RightsError{Member: strings.HasPrefix(s.what, "cluster "), text: fmt.Sprintf("you may not do this in %s: %s; "+
+			"ask its administrator for these rights, or to run the command", s.what, strings.Join(missing, ", "))}
 	}
 	return nil
 }
