@@ -84,7 +84,7 @@ func runCloudCheck(ctx context.Context, s Streams, known clouds, f cloudCheckFla
 	checked := make([]checkedAccount, 0, len(accounts))
 	for _, account := range accounts {
 		progressTo(s)("asking %s as account %s", account.Provider, account.Name)
-		checked = append(checked, checkAccount(ctx, known, account))
+		checked = append(checked, checkAccount(ctx, known, f.accountFlags, account))
 	}
 	if f.output != "" {
 		err = printAs(s, f.output, map[string]any{"accounts": checked})
@@ -112,9 +112,9 @@ func (c checkedAccount) failed() bool {
 	return len(c.Errors) > 0
 }
 
-func checkAccount(ctx context.Context, known clouds, account config.Account) checkedAccount {
+func checkAccount(ctx context.Context, known clouds, f accountFlags, account config.Account) checkedAccount {
 	c := checkedAccount{Account: account.Name, Provider: account.Provider, Project: account.Project}
-	finder, err := known.open(ctx, account)
+	finder, err := known.openAs(ctx, f, account)
 	if err != nil {
 		c.Errors = checkedErrors(err)
 		return c

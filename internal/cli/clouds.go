@@ -31,6 +31,19 @@ func (c clouds) open(ctx context.Context, account config.Account) (cloud.Finder,
 	return c[i].Open(ctx, account)
 }
 
+// openAs is open with an error that says what to do where nobody wrote a file of accounts.
+func (c clouds) openAs(ctx context.Context, f accountFlags, account config.Account) (cloud.Finder, error) {
+	finder, err := c.open(ctx, account)
+	if err == nil || f.config != "" || cloud.KindOf(err) != cloud.Denied {
+		return finder, err
+	}
+	login := "gcloud auth application-default login"
+	if account.Provider == config.AWS {
+		login = "aws configure --profile " + account.Name
+	}
+	return nil, fmt.Errorf("%w\nLog in with `%s`, or name a file of accounts by --cloud-config", err, login)
+}
+
 // cloudProviders are those that can be asked.
 var cloudProviders = []string{config.AWS, config.GCP}
 

@@ -93,14 +93,14 @@ func runDiscover(ctx context.Context, s Streams, known clouds, provider string, 
 	var failed []error
 	for _, account := range accounts {
 		progressTo(s)("asking %s as account %s", provider, account.Name)
-		clusters, err := findClusters(ctx, known, account, f.regions)
+		clusters, err := findClusters(ctx, known, f.accountFlags, account, f.regions)
 		failed = append(failed, each(err)...)
 		list.Clusters = append(list.Clusters, clusters...)
 	}
 	for _, err := range failed {
 		list.Errors = append(list.Errors, err.Error())
 	}
-	if f.output != "name" {
+	if f.output != "name" && len(list.Clusters) > 0 {
 		if list.Federation, err = markJoined(ctx, f.FederationFlags, list.Clusters); err != nil {
 			noteTo(s)("Which have joined is not known: %v", err)
 		}
@@ -117,8 +117,8 @@ func runDiscover(ctx context.Context, s Streams, known clouds, provider string, 
 	return nil
 }
 
-func findClusters(ctx context.Context, known clouds, account config.Account, regions []string) ([]discoveredCluster, error) {
-	finder, err := known.open(ctx, account)
+func findClusters(ctx context.Context, known clouds, f accountFlags, account config.Account, regions []string) ([]discoveredCluster, error) {
+	finder, err := known.openAs(ctx, f, account)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ func (f *joinFlags) find(ctx context.Context, s Streams, known clouds, r cloud.R
 	if err != nil {
 		return nil, err
 	}
-	m, err := known.one(ctx, accounts, r)
+	m, err := known.one(ctx, f.accountFlags, accounts, r)
 	if err != nil {
 		return nil, err
 	}
@@ -96,12 +96,12 @@ func (f *joinFlags) find(ctx context.Context, s Streams, known clouds, r cloud.R
 }
 
 // one is the cluster in the account that has it.
-func (c clouds) one(ctx context.Context, accounts []config.Account, r cloud.Reference) (*managedCluster, error) {
+func (c clouds) one(ctx context.Context, f accountFlags, accounts []config.Account, r cloud.Reference) (*managedCluster, error) {
 	var found []*managedCluster
 	var failed, absent []error
 	var finders []cloud.Finder
 	for _, account := range accounts {
-		finder, err := c.open(ctx, account)
+		finder, err := c.openAs(ctx, f, account)
 		if err != nil {
 			failed = append(failed, err)
 			continue
@@ -334,7 +334,7 @@ func (c clouds) completeJoin(cmd *cobra.Command, args []string, begun string) ([
 	}
 	var references []string
 	for _, account := range accounts {
-		clusters, _ := findClusters(ctx, c, account, regions)
+		clusters, _ := findClusters(ctx, c, f, account, regions)
 		for _, found := range clusters {
 			references = append(references, found.Reference)
 		}

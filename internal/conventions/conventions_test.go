@@ -144,6 +144,18 @@ func TestCloudsLinkedInFewPlaces(t *testing.T) {
 	}
 }
 
+// TestCLIFindsClustersOnly: kubefed asks clouds for clusters; zones, prices and balancers are the control plane's.
+func TestCLIFindsClustersOnly(t *testing.T) {
+	large := regexp.MustCompile(`^(github.com/aws/aws-sdk-go-v2/service/(ec2|elasticloadbalancingv2|pricing|route53)|cloud.google.com/go/compute/apiv1|google.golang.org/api/(cloudbilling|dns))`)
+	for _, p := range list(t, "./cmd/kubefed") {
+		for _, dep := range p.Deps {
+			if large.MatchString(dep) {
+				t.Errorf("the CLI links %s", dep)
+			}
+		}
+	}
+}
+
 // eachFile parses the project's Go files.
 func eachFile(t *testing.T, f func(path string, file *ast.File)) {
 	t.Helper()
