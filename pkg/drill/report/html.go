@@ -19,17 +19,19 @@ var pageTemplate = template.Must(template.New("report").Parse(page))
 // Measures of the drawing, in its own units.
 const (
 	drawingWidth = 1000.0
-	drawingLeft  = 130.0
+	drawingLeft  = 14.0
 	drawingRight = 20.0
 	labelHeight  = 16.0
-	laneHeight   = 34.0
+	laneHeight   = 42.0
+	// labelRows bounds the labels above each other. What finds no room is a line without a label; the table below has all.
+	labelRows = 8
 	// letterWidth is what a letter of a label takes, about.
 	letterWidth = 6.4
 )
 
 // drawing is the timeline as a picture.
 type drawing struct {
-	Width, Height                  float64
+	Width, Height, Left, Right     float64
 	LanesTop, LanesTo, LanesHeight float64
 	Bands                          []band
 	Marks                          []mark
@@ -47,6 +49,7 @@ type mark struct {
 	X, Y, LabelX float64
 	Label, Title string
 	Anchor       string
+	Times        int // how many events the label stands for
 }
 
 type lane struct {
@@ -102,13 +105,13 @@ func draw(d *federation.FailoverDrill) *drawing {
 		share := float64(at.Sub(from)) / float64(span)
 		return tenths(drawingLeft + min(max(share, 0), 1)*(drawingWidth-drawingLeft-drawingRight))
 	}
-	g := &drawing{Width: drawingWidth}
+	g := &drawing{Width: drawingWidth, Left: drawingLeft, Right: drawingWidth - drawingRight}
 	rows := g.label(events, zero, x)
 	g.LanesTop = float64(rows)*labelHeight + 14
 	y := g.LanesTop + 6
 	for i := range d.Status.Services {
 		s := &d.Status.Services[i]
-		l := lane{Y: y, TextY: y + 15, X: x(from), Width: x(to) - x(from), Name: s.Namespace + "/" + s.Name}
+		l := lane{Y: y + 14, TextY: y + 10, X: x(from), Width: x(to) - x(from), Name: s.Namespace + "/" + s.Name}
 		for _, o := range s.Outages {
 			l.Outages = append(l.Outages, band{X: x(o.From.Time), Width: max(tenths(x(o.To.Time)-x(o.From.Time)), 3),
 				Title: fmt.Sprintf("%d failed requests from %s to %s", o.Failed, Offset(o.From.Time, zero), Offset(o.To.Time, zero))})
@@ -129,13 +132,22 @@ func draw(d *federation.FailoverDrill) *drawing {
 	return g
 }
 
-// label places the labels of events above each other where they would overlap, and returns the number of rows.
+// label places the labels of events above each other where they would overlap, and returns the number of rows. The same event of
+// several clusters at about the same time has one label.
 func (g *drawing) label(events []federation.DrillEvent, zero time.Time, x func(time.Time) float64) int {
 	var ends []float64 // of each row
+	last := map[string]int{}
 	for _, e := range events {
 		subject, message := Line(e)
 		m := mark{X: x(e.Time.Time), Label: e.Event, Title: fmt.Sprintf("%s %s %s %s", Offset(e.Time.Time, zero), e.Event, subject, message), Anchor: "start"}
-		width := float64(len(m.Label)) * letterWidth
+		width := float64(len(m.Label)+4) * letterWidth // with room for how often
+		if i, ok := last[e.Event]; ok && m.X-g.Marks[i].X < width/2 {
+			g.Marks[i].Times++
+			g.Marks[i].Title += "\n" + m.Title
+			m.Label, m.Y = "", g.Marks[i].Y
+			g.Marks = append(g.Marks, m)
+			continue
+		}
 		m.LabelX = m.X + 3
 		if m.LabelX+width > drawingWidth {
 			m.LabelX, m.Anchor = m.X-3, "end"
@@ -148,17 +160,23 @@ func (g *drawing) label(events []federation.DrillEvent, zero time.Time, x func(t
 		for row < len(ends) && ends[row] > left {
 			row++
 		}
-		if row == len(ends) {
+		switch {
+		case row == labelRows:
+			m.Label, row = "", labelRows-1
+		case row == len(ends):
 			ends = append(ends, 0)
+			fallthrough
+		default:
+			ends[row] = left + width
 		}
-		ends[row] = left + width + 6
-		m.Y = float64(row+1) * labelHeight
+		m.Y, m.Times = float64(row+1)*labelHeight, 1
+		last[e.Event] = len(g.Marks)
 		g.Marks = append(g.Marks, m)
 	}
 	return len(ends)
 }
 
-// scale writes the seconds below, at most a dozen of them.
+// scale writes the seconds or minutes below, at most a dozen of them.
 func (g *drawing) scale(from, to, zero time.Time, x func(time.Time) float64) {
 	step := time.Second
 	for _, s := range []time.Duration{1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600} {
@@ -167,7 +185,11 @@ func (g *drawing) scale(from, to, zero time.Time, x func(time.Time) float64) {
 		}
 	}
 	for at := zero.Add(-zero.Sub(from).Truncate(step)); !at.After(to); at = at.Add(step) {
-		g.Ticks = append(g.Ticks, tick{X: x(at), Label: fmt.Sprintf("%ds", int(at.Sub(zero).Seconds()))})
+		label := fmt.Sprintf("%ds", int(at.Sub(zero).Seconds()))
+		if step >= time.Minute {
+			label = fmt.Sprintf("%dm", int(at.Sub(zero).Minutes()))
+		}
+		g.Ticks = append(g.Ticks, tick{X: x(at), Label: label})
 	}
 }
 
