@@ -127,6 +127,32 @@ func TestPass(t *testing.T) {
 	})
 }
 
+// TestPassClock: however the clock is set, nobody waits for more than a minute of it, and no more begin at one time than are allowed.
+func TestPassClock(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var p pass
+		now := noon
+		for range rapid.IntRange(1, 50).Draw(t, "times") {
+			now = now.Add(time.Duration(rapid.IntRange(-100_000, 100_000).Draw(t, "clock step")) * time.Second)
+			n := 0
+			for range 30 {
+				ok, wait := p.take(now, 5)
+				if ok {
+					n++
+				} else if wait <= 0 || wait > time.Minute {
+					t.Fatalf("waits %s", wait)
+				}
+			}
+			if n > 10 {
+				t.Fatalf("%d began at once", n)
+			}
+			if rapid.Bool().Draw(t, "finished") {
+				p.finish()
+			}
+		}
+	})
+}
+
 // TestDepartures follows what events and the budget are told of.
 func TestDepartures(t *testing.T) {
 	var f failovers

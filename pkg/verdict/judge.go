@@ -83,7 +83,7 @@ func (r Rules) Judge(e Evidence, m Memory, frozen bool, now time.Time) Memory {
 		before = *m.Verdict
 	}
 	v := &federation.Verdict{State: f.state, Since: before.Since, Reason: f.reason, Message: f.message}
-	if f.state != before.State {
+	if f.state != before.State || v.Since.After(now) { // or the clock was set back
 		v.Since = second(now)
 	}
 	if f.state == before.State && f.reason == before.Reason {

@@ -8,7 +8,8 @@ import (
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
-// Taints are those that follow from a verdict. One that is there keeps its time.
+// Taints are those that follow from a verdict. One that is there keeps its time, unless that lies ahead: the clock was set back, and
+// tolerations would last until it is there again.
 func Taints(v *federation.Verdict, before []corev1.Taint, now time.Time) []corev1.Taint {
 	if v == nil {
 		return nil
@@ -18,7 +19,7 @@ func Taints(v *federation.Verdict, before []corev1.Taint, now time.Time) []corev
 		added := second(now)
 		t.TimeAdded = &added
 		for _, b := range before {
-			if b.Key == t.Key && b.Effect == t.Effect && b.TimeAdded != nil {
+			if b.Key == t.Key && b.Effect == t.Effect && b.TimeAdded != nil && !b.TimeAdded.After(now) {
 				t.TimeAdded = b.TimeAdded
 			}
 		}

@@ -41,6 +41,11 @@ type Window struct {
 func (w Window) Add(p Probe) Window {
 	w.probes = append(slices.Clone(w.probes), p)
 	w.probes = slices.DeleteFunc(w.probes, func(o Probe) bool { return p.At.Sub(o.At) > span })
+	for i := range w.probes {
+		if w.probes[i].At.After(p.At) {
+			w.probes[i].At = p.At // the clock was set back
+		}
+	}
 	switch p.Says {
 	case federation.SaysDead:
 		if w.failures++; w.failures == 1 {
