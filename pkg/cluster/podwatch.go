@@ -48,8 +48,12 @@ func newPodWatch() *podWatch {
 	}
 }
 
-// askAgain is the pause between two questions whether the federation may list a member's pods by now.
-const askAgain = time.Minute
+// askAgain is the longest pause between two questions whether the federation may list a member's pods by now. The first are short,
+// since an API server that has just started refuses what it allows a moment later.
+const (
+	askAgain     = time.Minute
+	askAgainSoon = time.Second
+)
 
 // watchPods starts to follow the pods until the connection or ctx ends.
 func watchPods(ctx context.Context, c *connection, running *sync.WaitGroup) *podWatch {
@@ -61,11 +65,11 @@ func watchPods(ctx context.Context, c *connection, running *sync.WaitGroup) *pod
 		defer cancel()
 		defer context.AfterFunc(c.ctx, cancel)()
 		// A reflector would report at every try what is a right that a member joined long ago has not.
-		for !w.allowed(ctx, c) {
+		for pause := askAgainSoon; !w.allowed(ctx, c); pause = min(2*pause, askAgain) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(askAgain):
+			case <-time.After(pause):
 			}
 		}
 		reflector.RunWithContext(ctx)

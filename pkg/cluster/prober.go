@@ -30,6 +30,8 @@ const (
 	detailsTimeout = 8 * time.Second
 	// firstNodes bounds the wait for a member's first lists of nodes and pods.
 	firstNodes = 2 * time.Second
+	// silentAfter is how many probes in a row must stay without an answer before watches are given up.
+	silentAfter = 5
 	// urgent is how many failures in a row have the next probe come sooner: verdicts wait for them.
 	urgent = 5
 	// conflictPause is the pause after a status could not be written because someone else wrote just before.
@@ -50,9 +52,10 @@ type prober struct {
 	conn      *connection // that what follows belongs to
 	nodes     *nodeWatch
 	pods      *podWatch
-	freeAt    time.Time // when what is free was written last
-	asked     time.Time // when the last probe began
-	answered  time.Time // when it ended
+	unwatch   context.CancelFunc // ends nodes and pods
+	freeAt    time.Time          // when what is free was written last
+	asked     time.Time          // when the last probe began
+	answered  time.Time          // when it ended
 	failures  int
 	answers   int // good ones in a row
 	version   string
@@ -122,6 +125,9 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 		p.failures++
 		facts.Failures = p.failures
 		p.answers = 0 // ask for everything when it is back
+		if facts.Answer == AnswerNone && p.failures == silentAfter {
+			p.drop() // reflectors that failed for long pause for up to a minute when it is back
+		}
 	}
 	if facts.Answer == AnswerWrongCluster {
 		p.c.registry.doubt(conn)
@@ -143,8 +149,17 @@ func (p *prober) once(ctx context.Context) (time.Duration, error) {
 // follow drops what belongs to an older connection.
 func (p *prober) follow(conn *connection) {
 	if conn != p.conn {
-		p.conn, p.nodes, p.pods, p.answers, p.version, p.groups = conn, nil, nil, 0, "", nil
+		p.drop()
+		p.conn, p.answers, p.version, p.groups = conn, 0, "", nil
 	}
+}
+
+// drop ends the watches of nodes and pods; the next good answer has new ones begin.
+func (p *prober) drop() {
+	if p.unwatch != nil {
+		p.unwatch()
+	}
+	p.nodes, p.pods, p.unwatch = nil, nil, nil
 }
 
 // facts asks the member.
@@ -175,12 +190,14 @@ func (p *prober) facts(ctx context.Context, conn *connection, problem error) Fac
 // addNodes adds what the nodes say; the watch for it starts with the first good answer.
 func (p *prober) addNodes(ctx context.Context, conn *connection, facts *Facts) {
 	if p.nodes == nil {
-		nodes, err := watchNodes(p.ctx, conn, &p.c.running)
+		watching, unwatch := context.WithCancel(p.ctx)
+		nodes, err := watchNodes(watching, conn, &p.c.running)
 		if err != nil {
+			unwatch()
 			log.FromContext(ctx).Error(err, "watching nodes")
 			return
 		}
-		p.nodes, p.pods = nodes, watchPods(p.ctx, conn, &p.c.running)
+		p.nodes, p.pods, p.unwatch = nodes, watchPods(watching, conn, &p.c.running), unwatch
 		// The first status that says Ready had better say where the cluster is, too.
 		bounded, cancel := context.WithTimeout(ctx, firstNodes)
 		defer cancel()

@@ -94,10 +94,30 @@ func Add(mgr manager.Manager, federationClient client.Client, o Options) (cluste
 func (c *Controller) Engage(ctx context.Context, m *cluster.Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.beginLocked(ctx, m)
+}
+
+// beginLocked follows a member from now on, with the mutex held.
+func (c *Controller) beginLocked(ctx context.Context, m *cluster.Member) {
 	n := newMember(ctx, m, c.options.Federation, c.want, func(key types.NamespacedName) { c.changed(ctx, key) })
 	c.members[m.Name] = n
 	if c.active {
 		n.start()
+	}
+}
+
+// seen reads a member afresh that is ready again: watches that failed for long pause for up to a minute before they try again.
+func (c *Controller) seen(cl *federation.Cluster) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.members[cl.Name]
+	switch {
+	case m == nil || m.engaged.Err() != nil:
+	case !isReady(cl):
+		m.away = true
+	case m.away:
+		m.cancel()
+		c.beginLocked(m.engaged, m.Member)
 	}
 }
 
@@ -131,7 +151,10 @@ func (c *Controller) want(key types.NamespacedName) (desired, bool) {
 }
 
 // all are the requests for every import, when a cluster came, went or failed.
-func (c *Controller) all(context.Context, client.Object) []reconcile.Request {
+func (c *Controller) all(_ context.Context, o client.Object) []reconcile.Request {
+	if cl, ok := o.(*federation.Cluster); ok {
+		c.seen(cl)
+	}
 	var requests []reconcile.Request
 	for _, key := range c.keys() {
 		requests = append(requests, reconcile.Request{NamespacedName: key})
@@ -284,6 +307,10 @@ func isDown(c *federation.Cluster) bool {
 	return c.Status.Verdict != nil && c.Status.Verdict.State == federation.VerdictDown
 }
 
+func isReady(c *federation.Cluster) bool {
+	return meta.IsStatusConditionTrue(c.Status.Conditions, federation.ClusterReady)
+}
+
 // store makes the federation's own ServiceImport, which keeps the address, or deletes it.
 func (c *Controller) store(ctx context.Context, key types.NamespacedName, d *desired) error {
 	var have mcsv1.ServiceImport
@@ -409,11 +436,11 @@ func (c *Controller) tell(ctx context.Context, e *mcsv1.ServiceExport, invalid s
 	return client.IgnoreNotFound(c.client.Status().Patch(ctx, next, client.MergeFrom(e)))
 }
 
-// verdictChanged lets through what matters of a Cluster: that it comes, goes, or is Down.
+// verdictChanged lets through what matters of a Cluster: that it comes, goes, is Down, or can be read.
 var verdictChanged = predicate.Funcs{
 	UpdateFunc: func(e event.UpdateEvent) bool {
 		old, ok := e.ObjectOld.(*federation.Cluster)
 		now, also := e.ObjectNew.(*federation.Cluster)
-		return ok && also && (isDown(old) != isDown(now) || (old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil))
+		return ok && also && (isDown(old) != isDown(now) || isReady(old) != isReady(now) || (old.DeletionTimestamp == nil) != (now.DeletionTimestamp == nil))
 	},
 }

@@ -45,7 +45,10 @@ const (
 // the federation made in it.
 type member struct {
 	*cluster.Member
+	engaged context.Context // of the connection
 	ctx     context.Context
+	cancel  context.CancelFunc
+	away    bool   // it was not ready since; the controller's
 	name    string // the federation's
 	wanted  func(types.NamespacedName) (desired, bool)
 	changed func(types.NamespacedName)
@@ -60,7 +63,9 @@ type member struct {
 }
 
 func newMember(ctx context.Context, m *cluster.Member, name string, wanted func(types.NamespacedName) (desired, bool), changed func(types.NamespacedName)) *member {
-	return &member{Member: m, ctx: ctx, name: name, wanted: wanted, changed: changed,
+	engaged := ctx
+	ctx, cancel := context.WithCancel(ctx)
+	return &member{Member: m, engaged: engaged, ctx: ctx, cancel: cancel, name: name, wanted: wanted, changed: changed,
 		queue: workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[types.NamespacedName](time.Second, 2*time.Minute))}
 }
 
