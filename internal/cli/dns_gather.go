@@ -13,6 +13,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/cloud/aws/places"
+	gcpplaces "kubefed.dev/kubefed/pkg/cloud/gcp/places"
 	"kubefed.dev/kubefed/pkg/dns"
 	"kubefed.dev/kubefed/pkg/dns/config"
 	"kubefed.dev/kubefed/pkg/dns/explain"
@@ -132,6 +133,8 @@ func limits(provider string) dns.Limits {
 		return dns.Limits{Routing: true}
 	case config.Route53:
 		return dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, Region: places.Nearest, LoadBalancer: places.LoadBalancer}
+	case config.CloudDNS:
+		return dns.Limits{Routing: true, OnlyWeighted: true, Region: gcpplaces.Nearest}
 	}
 	return dns.Limits{}
 }

@@ -65,7 +65,11 @@ func genSubject(t *rapid.T) Subject {
 }
 
 func genLimits(t *rapid.T) Limits {
-	return Limits{Routing: rapid.Bool().Draw(t, "routing"), Spread: rapid.Bool().Draw(t, "spread"), OnlyWeighted: rapid.Bool().Draw(t, "onlyWeighted"),
+	region := rapid.SampledFrom([]func(provider, region string) string{nil,
+		func(provider, region string) string { return map[string]string{"east": "e1", "west": "w1"}[region] },
+		func(string, string) string { return "e1" },
+	}).Draw(t, "region")
+	return Limits{Region: region, Routing: rapid.Bool().Draw(t, "routing"), Spread: rapid.Bool().Draw(t, "spread"), OnlyWeighted: rapid.Bool().Draw(t, "onlyWeighted"),
 		Sparse: rapid.Bool().Draw(t, "sparse"), MinTTL: rapid.SampledFrom([]uint32{0, 10}).Draw(t, "minTTL")}
 }
 

@@ -275,11 +275,13 @@ func (w *writer) clusters(chosen []Endpoint) {
 	}
 }
 
-// ports adds SRV records whose targets are the names of clusters. For Ordered the backups are there with a higher number.
+// ports adds SRV records whose targets are the names of clusters. For Ordered the backups are there with a higher number. A provider
+// that answers with some of several sets has one for each cluster, so that one that leaves is one record less.
 func (w *writer) ports(chosen []Endpoint) {
 	type port struct{ name, protocol string }
 	data := map[port][]string{}
 	from := map[port][]Endpoint{}
+	serving := map[port]int{}
 	for _, e := range w.subject.Endpoints {
 		for _, p := range e.Ports {
 			if p.Name == "" {
@@ -289,6 +291,7 @@ func (w *writer) ports(chosen []Endpoint) {
 			if _, ok := data[key]; !ok {
 				data[key] = nil
 			}
+			serving[key]++
 			target := w.subject.Names.Cluster(e.Cluster)
 			answers := slices.ContainsFunc(chosen, func(c Endpoint) bool { return c.Cluster == e.Cluster })
 			backup := w.settings.Policy == Ordered && (e.State == Healthy || e.State == Degraded)
@@ -303,12 +306,24 @@ func (w *writer) ports(chosen []Endpoint) {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.protocol, b.protocol))
 	}) {
 		name := w.subject.Names.Port(key.name, key.protocol)
-		var sets []RecordSet
-		if len(data[key]) > 0 {
-			sets = []RecordSet{RecordSet{Name: name, Type: SRV, TTL: w.ttl(), Data: data[key]}.Canonical()}
-		}
-		w.add(name, sets, from[key])
+		w.add(name, w.targets(name, data[key], from[key], serving[key]), from[key])
 	}
+}
+
+// targets are the sets of a port. Those of Ordered are divided only as long as all of them fit into an answer: one with backups
+// alone would be wrong. How many there could be decides, so that the form stays while some are ill.
+func (w *writer) targets(name string, data []string, from []Endpoint, serving int) []RecordSet {
+	if len(data) == 0 {
+		return nil
+	}
+	if !w.limits.Routes(All) || serving > maxAddresses && w.settings.Policy == Ordered {
+		return []RecordSet{RecordSet{Name: name, Type: SRV, TTL: w.ttl(), Data: data}.Canonical()}
+	}
+	var sets []RecordSet
+	for i, d := range data {
+		sets = append(sets, RecordSet{Name: name, Type: SRV, TTL: w.ttl(), Data: []string{d}, SetID: from[i].Cluster, Routing: Routing{Policy: All}}.Canonical())
+	}
+	return sets
 }
 
 func (w *writer) published(a netip.Addr) bool { return slices.Contains(w.subject.Published, a.Unmap()) }

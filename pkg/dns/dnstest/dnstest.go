@@ -5,6 +5,7 @@ package dnstest
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -330,17 +331,50 @@ func (s *suite) limits(t *testing.T) dns.Zone {
 	return zones[slices.IndexFunc(zones, func(z dns.Zone) bool { return z.Name == s.zone })]
 }
 
+// routed writes, changes and takes away sets of each policy by which the provider chooses.
 func (s *suite) routed(t *testing.T) {
-	if !s.limits(t).Limits.Routing {
-		return
+	limits := s.limits(t).Limits
+	for _, policy := range policies(limits) {
+		t.Run(string(policy), func(t *testing.T) {
+			name := s.name("routed-" + strings.ToLower(string(policy)))
+			both := routedSets(limits, policy, name, 1)
+			next := routedSets(limits, policy, name, 3)
+			s.must(t, name, nil, both)
+			s.must(t, name, both, []dns.RecordSet{both[0], next[1]})
+			s.must(t, name, []dns.RecordSet{both[0], next[1]}, both[:1])
+			wantKind(t, s.apply(t, s.fence, name, both, next), dns.Conflict)
+			s.holds(t, name, both[:1])
+			plain := []dns.RecordSet{set(name, dns.A, "192.0.2.1")}
+			s.must(t, name, both[:1], plain)
+			s.must(t, name, plain, both)
+			for _, other := range policies(limits) {
+				s.must(t, name, both, routedSets(limits, other, name, 5))
+				s.must(t, name, routedSets(limits, other, name, 5), both)
+			}
+			s.must(t, name, both, nil)
+		})
 	}
-	name := s.name("routed")
-	one, two := set(name, dns.A, "192.0.2.1"), set(name, dns.A, "192.0.2.2")
-	one.SetID, one.Routing = "gondor", dns.Routing{Policy: dns.Weighted, Weight: 3}
-	two.SetID, two.Routing = "rohan", dns.Routing{Policy: dns.Weighted, Weight: 1}
-	s.must(t, name, nil, []dns.RecordSet{one, two})
-	heavier := two
-	heavier.Routing.Weight = 2
-	s.must(t, name, []dns.RecordSet{one, two}, []dns.RecordSet{one, heavier})
-	s.must(t, name, []dns.RecordSet{one, heavier}, []dns.RecordSet{one})
+}
+
+// policies are those by which the provider chooses among sets.
+func policies(limits dns.Limits) []dns.Policy {
+	return slices.DeleteFunc([]dns.Policy{dns.Weighted, dns.Nearest, dns.All}, func(p dns.Policy) bool { return !limits.Routes(p) })
+}
+
+// routedSets are two sets of a name among which a provider chooses by a policy; n makes them like no others.
+func routedSets(limits dns.Limits, policy dns.Policy, name string, n int) []dns.RecordSet {
+	one, two := set(name, dns.A, fmt.Sprintf("198.51.100.%d", n)), set(name, dns.A, fmt.Sprintf("203.0.113.%d", n))
+	one.SetID, one.Routing = "gondor", dns.Routing{Policy: policy}
+	two.SetID, two.Routing = "rohan", dns.Routing{Policy: policy}
+	switch {
+	case policy == dns.Weighted:
+		one.Routing.Weight, two.Routing.Weight = 3, uint32(n)
+	case policy == dns.Nearest && limits.Region != nil:
+		one.SetID, two.SetID = limits.Region("gcp", "europe-west3"), limits.Region("aws", "us-east-1")
+		one.Routing.Region, two.Routing.Region = one.SetID, two.SetID
+	case policy == dns.Nearest:
+		one.Routing.Provider, one.Routing.Region = "gcp", "europe-west3"
+		two.Routing.Provider, two.Routing.Region = "aws", "us-east-1"
+	}
+	return []dns.RecordSet{one, two}
 }

@@ -16,10 +16,12 @@ const (
 	scheduleTurns   = 12
 )
 
-// schedules lets two writers change a few names as chance will have it: to new addresses, to a CNAME, to a text, to an owner without data. Each state
+// schedules lets two writers change a few names as chance will have it: to new addresses, to routed sets, to a CNAME, to a text,
+// to an owner without data. Each state
 // that a successful change made must be what one other began with, or be there at the end: else an update was lost, or one that
 // failed was made.
 func (s *suite) schedules(t *testing.T) {
+	limits := s.limits(t).Limits
 	names := []string{s.name("chance"), s.name("sub.chance"), s.name("*.chance")}
 	seed := rand.Uint64()
 	var mu sync.Mutex
@@ -34,7 +36,7 @@ func (s *suite) schedules(t *testing.T) {
 			for turn := range scheduleTurns {
 				name := names[random.IntN(len(names))]
 				before := s.owned(t, name)
-				change := dns.Change{Name: name, Before: before, After: chance(random, name, s.zone, w*scheduleTurns+turn)}
+				change := dns.Change{Name: name, Before: before, After: chance(random, limits, name, s.zone, w*scheduleTurns+turn)}
 				receipt, err := s.provider.Apply(t.Context(), s.zone, s.fence, []dns.Change{change})
 				if err != nil {
 					t.Errorf("writer %d, turn %d: %v", w, turn, err)
@@ -85,9 +87,12 @@ func (s *suite) owned(t *testing.T, name string) []dns.RecordSet {
 
 // chance is what a change makes of a name; n makes it like no other. All have an ownership record: that is what makes changes of
 // different types at one name exclude each other.
-func chance(random *rand.Rand, name, zone string, n int) []dns.RecordSet {
+func chance(random *rand.Rand, limits dns.Limits, name, zone string, n int) []dns.RecordSet {
 	owner := set(dns.OwnerName(name), dns.TXT, dns.Quote(fmt.Sprintf("n=%d", n)))
 	four, six := set(name, dns.A, fmt.Sprintf("198.51.100.%d", n)), set(name, dns.AAAA, fmt.Sprintf("2001:db8::%x", n+1))
+	if routes := policies(limits); len(routes) > 0 && random.IntN(2) == 0 {
+		return append(routedSets(limits, routes[random.IntN(len(routes))], name, n), owner)
+	}
 	switch random.IntN(6) {
 	case 0:
 		return []dns.RecordSet{owner}

@@ -2,6 +2,7 @@ package dnstest
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"kubefed.dev/kubefed/pkg/dns"
@@ -56,11 +57,23 @@ func (s *suite) records(t *testing.T) dns.Snapshot {
 	return existing
 }
 
+// behind are the addresses of load balancers that a zone has aliases of.
+func behind(existing dns.Snapshot, endpoints []dns.Endpoint) (found []netip.Addr) {
+	for _, e := range endpoints {
+		if slices.ContainsFunc(existing.Sets, func(s dns.RecordSet) bool {
+			return s.Alias.Name != "" && slices.ContainsFunc(e.Hostnames, func(h string) bool { return dns.Absolute(h) == s.Alias.Name })
+		}) {
+			found = append(found, e.Addresses...)
+		}
+	}
+	return found
+}
+
 // settle plans and applies, and returns the number of changes.
 func (s *suite) settle(t *testing.T, subject *dns.Subject) int {
 	t.Helper()
 	existing, zone := s.records(t), s.limits(t)
-	subject.Published = dns.Published(existing, "earth")[subject.Owner.Ref]
+	subject.Published = append(dns.Published(existing, "earth")[subject.Owner.Ref], behind(existing, subject.Endpoints)...)
 	answer := dns.Records(*subject, zone.Limits)
 	if len(answer.Refused) > 0 {
 		t.Errorf("refused: %v", answer.Refused)

@@ -11,7 +11,7 @@ import (
 )
 
 // services x 10 clusters in 5 regions of 2 clouds, one zone each.
-func services(n int, policy dns.Policy, hosted, lost bool) (claims []dns.Claim, known map[string]bool) {
+func services(n int, policy dns.Policy, hosted, ports, lost bool) (claims []dns.Claim, known map[string]bool) {
 	known = map[string]bool{}
 	for i := range n {
 		s := dns.Subject{Owner: dns.Owner{Ref: fmt.Sprintf("svc/shop/web%d", i), UID: "2f6c1d0a-6d3b-4a8e-9d57-0f3f5d1c9e11"},
@@ -23,6 +23,9 @@ func services(n int, policy dns.Policy, hosted, lost bool) (claims []dns.Claim, 
 				Addresses: []netip.Addr{netip.AddrFrom4([4]byte{198, byte(18 + c), byte(i >> 8), byte(i)})}}
 			if hosted {
 				e.Hostnames = []string{fmt.Sprintf("k8s-shop-web%d-%010d.elb.eu-west-%d.amazonaws.com", i, c, 1+c%3)}
+			}
+			if ports {
+				e.Ports = []dns.Port{{Name: "http", Protocol: "tcp", Number: 80}}
 			}
 			if lost && c == 0 {
 				e.State = dns.Unhealthy
@@ -36,7 +39,7 @@ func services(n int, policy dns.Policy, hosted, lost bool) (claims []dns.Claim, 
 }
 
 // TestLosingACluster: how many calls it takes to take one of ten clusters out of the names of 1,000 Services, global, cloud, region,
-// zone and cluster.
+// zone and cluster, and those of a named port.
 func TestLosingACluster(t *testing.T) {
 	n := 1000
 	if testing.Short() {
@@ -46,14 +49,15 @@ func TestLosingACluster(t *testing.T) {
 		policy dns.Policy
 		n      int
 		hosted bool
-	}{{dns.All, n, false}, {dns.Weighted, 50, false}, {dns.All, n, true}, {dns.Weighted, 50, true}} {
-		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted), func(t *testing.T) {
+		ports  bool
+	}{{dns.All, n, false, true}, {dns.Weighted, 50, false, false}, {dns.All, n / 4, true, true}, {dns.Weighted, 50, true, true}} {
+		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted, " with ports ", test.ports), func(t *testing.T) {
 			server := route53test.New(t)
 			server.AddZone(testZone, false)
 			p := provider(t, server.URL, map[string]string{testZone: ""})
 			var existing dns.Snapshot
 			settle := func(lost bool) (changes, calls int) {
-				claims, known := services(test.n, test.policy, test.hosted, lost)
+				claims, known := services(test.n, test.policy, test.hosted, test.ports, lost)
 				plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
 				if lost && len(plan.Changes) > 0 && strings.Contains(plan.Changes[0].Name, "region") {
 					t.Errorf("%s goes first, want a wide name", plan.Changes[0].Name)
@@ -79,7 +83,11 @@ func TestLosingACluster(t *testing.T) {
 			}
 			changes, calls = settle(true)
 			t.Logf("lost: %d names in %d calls", changes, calls)
-			if most := max(1, 8*test.n/1000); changes != 5*test.n || calls > most {
+			names := 5
+			if test.ports {
+				names++
+			}
+			if most := max(1, 8*test.n/1000); changes != names*test.n || calls > most {
 				t.Errorf("%d calls for %d names of %d Services, want at most %d", calls, changes, test.n, most)
 			}
 			if test.n > 50 {

@@ -75,6 +75,18 @@ func TestConforms(t *testing.T) {
 	}
 }
 
+func TestLives(t *testing.T) {
+	server := route53test.New(t)
+	id, n := "", 0
+	dnstest.Lives(t, func() (dns.Provider, string) {
+		n++
+		server.RemoveZone(id)
+		zone := fmt.Sprintf("z%d.example.", n)
+		id = server.AddZone(zone, false)
+		return provider(t, server.URL, map[string]string{zone: id}), zone
+	})
+}
+
 var fence = dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}
 
 func address(label string, data ...string) dns.RecordSet {

@@ -41,7 +41,7 @@ func newEdit(c dns.Change) edit {
 }
 
 // reread is the edit of a change where it is known what is there, which is deleted in the form in which it was read, and what is to be
-// there after: the items of a weighted record set that the change does not name stay in it.
+// there after: the items of a routed record set that the change does not name stay in it.
 func reread(c dns.Change, there []listed, after []dns.RecordSet) edit {
 	e := edit{change: c, reread: true}
 	touched := map[dns.Key]bool{{Name: itemsName(c.Name), Type: dns.TXT}: true}
@@ -77,8 +77,16 @@ func octets(raw *gdns.ResourceRecordSet) (n int) {
 	for _, d := range raw.Rrdatas {
 		n += len(d)
 	}
-	if raw.RoutingPolicy != nil && raw.RoutingPolicy.Wrr != nil {
-		for _, item := range raw.RoutingPolicy.Wrr.Items {
+	policy := raw.RoutingPolicy
+	if policy != nil && policy.Wrr != nil {
+		for _, item := range policy.Wrr.Items {
+			for _, d := range item.Rrdatas {
+				n += len(d)
+			}
+		}
+	}
+	if policy != nil && policy.Geo != nil {
+		for _, item := range policy.Geo.Items {
 			for _, d := range item.Rrdatas {
 				n += len(d)
 			}

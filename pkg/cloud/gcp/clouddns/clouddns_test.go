@@ -80,6 +80,18 @@ func TestConforms(t *testing.T) {
 	}
 }
 
+func TestLives(t *testing.T) {
+	server := clouddnstest.New(t)
+	n := 0
+	dnstest.Lives(t, func() (dns.Provider, string) {
+		n++
+		server.RemoveZone(fmt.Sprint("z", n-1))
+		zone := fmt.Sprintf("z%d.example.", n)
+		server.AddZone(fmt.Sprint("z", n), zone, false)
+		return provider(t, server.URL, map[string]string{zone: ""}), zone
+	})
+}
+
 func address(label string, data ...string) dns.RecordSet {
 	return dns.RecordSet{Name: label + "." + testZone, Type: dns.A, TTL: 20, Data: data}
 }

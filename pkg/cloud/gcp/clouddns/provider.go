@@ -12,6 +12,7 @@ import (
 
 	gdns "google.golang.org/api/dns/v1"
 
+	"kubefed.dev/kubefed/pkg/cloud/gcp/places"
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
@@ -65,6 +66,8 @@ func New(service *gdns.Service, options Options) *Provider {
 	return p
 }
 
+var limits = dns.Limits{Routing: true, OnlyWeighted: true, MaxWeight: maxWeight, Region: places.Nearest}
+
 // Zones implements dns.Provider. Calls are divided here, so there are no limits to their size for who calls.
 func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {
 	var zones []dns.Zone
@@ -72,7 +75,7 @@ func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {
 		if _, err := p.find(ctx, z); err != nil {
 			return nil, err
 		}
-		zones = append(zones, dns.Zone{Name: name, Limits: dns.Limits{Routing: true, OnlyWeighted: true, MaxWeight: maxWeight}})
+		zones = append(zones, dns.Zone{Name: name, Limits: limits})
 	}
 	slices.SortFunc(zones, func(a, b dns.Zone) int { return strings.Compare(a.Name, b.Name) })
 	return zones, nil

@@ -29,8 +29,7 @@ var itemsPrefix = itemsName("")
 // changed has no name. It is written and removed in the same change as the record sets, and read by nobody but this package.
 func itemsName(name string) string { return "_items." + dns.OwnerName(name) }
 
-// listed is a record set of Cloud DNS and what is in it: several sets if it is a weighted one of the federation, none if it has the
-// names of items.
+// listed is a record set of Cloud DNS and what is in it: several sets if it is a routed one, none if it has the names of items.
 type listed struct {
 	raw  *gdns.ResourceRecordSet
 	sets []dns.RecordSet
@@ -63,11 +62,14 @@ func understand(raws []*gdns.ResourceRecordSet) []listed {
 	return out
 }
 
-// split is a weighted record set as one set for each item, nil if not every item has a name.
+// split is a routed record set as one set for each item, nil if that does not say all of it, or not every weighted item has a name.
 func split(raw *gdns.ResourceRecordSet, names string) []dns.RecordSet {
 	policy := raw.RoutingPolicy
-	if policy == nil || policy.Wrr == nil || policy.Geo != nil || policy.PrimaryBackup != nil || policy.HealthCheck != "" {
+	switch {
+	case policy == nil || policy.PrimaryBackup != nil || policy.HealthCheck != "" || (policy.Wrr == nil) == (policy.Geo == nil):
 		return nil
+	case policy.Geo != nil:
+		return splitByPlace(raw)
 	}
 	free := strings.Fields(names)
 	var sets []dns.RecordSet
@@ -86,6 +88,23 @@ func split(raw *gdns.ResourceRecordSet, names string) []dns.RecordSet {
 		}
 		free = slices.Delete(free, i, i+1)
 		sets = append(sets, set)
+	}
+	return sets
+}
+
+// splitByPlace is the same for items that their places name.
+func splitByPlace(raw *gdns.ResourceRecordSet) []dns.RecordSet {
+	geo := raw.RoutingPolicy.Geo
+	if geo.EnableFencing {
+		return nil
+	}
+	var sets []dns.RecordSet
+	for _, item := range geo.Items {
+		if item.HealthCheckedTargets != nil || item.Location == "" {
+			return nil
+		}
+		sets = append(sets, dns.RecordSet{Name: raw.Name, Type: dns.Type(raw.Type), TTL: uint32(raw.Ttl), Data: item.Rrdatas, SetID: item.Location,
+			Routing: dns.Routing{Policy: dns.Nearest, Region: item.Location}}.Canonical())
 	}
 	return sets
 }
@@ -109,18 +128,29 @@ func idOf(field string, t dns.Type) string {
 func gather(name string, sets []dns.RecordSet) []*gdns.ResourceRecordSet {
 	var raws []*gdns.ResourceRecordSet
 	var fields []string
-	weighted := map[dns.Key]*gdns.ResourceRecordSet{}
+	routed := map[dns.Key]*gdns.ResourceRecordSet{}
 	for _, set := range slices.SortedStableFunc(slices.Values(sets), func(a, b dns.RecordSet) int { return cmp.Compare(a.SetID, b.SetID) }) {
 		if set.SetID == "" {
 			raws = append(raws, write(set))
 			continue
 		}
 		key := dns.Key{Name: set.Name, Type: set.Type}
-		raw := weighted[key]
+		raw := routed[key]
 		if raw == nil {
 			raw = write(set)
-			raw.Rrdatas, raw.RoutingPolicy = nil, &gdns.RRSetRoutingPolicy{Wrr: &gdns.RRSetRoutingPolicyWrrPolicy{}}
-			weighted[key], raws = raw, append(raws, raw)
+			raw.Rrdatas, raw.RoutingPolicy = nil, &gdns.RRSetRoutingPolicy{}
+			routed[key], raws = raw, append(raws, raw)
+		}
+		if set.Routing.Policy == dns.Nearest {
+			if raw.RoutingPolicy.Geo == nil {
+				raw.RoutingPolicy.Geo = &gdns.RRSetRoutingPolicyGeoPolicy{}
+			}
+			raw.RoutingPolicy.Geo.Items = append(raw.RoutingPolicy.Geo.Items,
+				&gdns.RRSetRoutingPolicyGeoPolicyGeoPolicyItem{Location: set.Routing.Region, Rrdatas: set.Data})
+			continue
+		}
+		if raw.RoutingPolicy.Wrr == nil {
+			raw.RoutingPolicy.Wrr = &gdns.RRSetRoutingPolicyWrrPolicy{}
 		}
 		raw.RoutingPolicy.Wrr.Items = append(raw.RoutingPolicy.Wrr.Items, &gdns.RRSetRoutingPolicyWrrPolicyWrrPolicyItem{
 			Weight: float64(set.Routing.Weight), Rrdatas: set.Data, ForceSendFields: []string{"Weight"}})
@@ -132,31 +162,44 @@ func gather(name string, sets []dns.RecordSet) []*gdns.ResourceRecordSet {
 	return raws
 }
 
-// checkRouting says why sets can't stand in a weighted record set.
+// checkRouting says why sets can't stand in a routed record set.
 func checkRouting(c dns.Change) error {
-	ttls := map[dns.Type]uint32{}
+	first := map[dns.Type]dns.RecordSet{}
 	for _, set := range c.After {
 		if set.SetID == "" {
 			continue
 		}
-		ttl, more := ttls[set.Type]
-		var err error
+		other, more := first[set.Type]
+		err := checkItem(set)
 		switch {
-		case set.Routing.Policy != dns.Weighted:
-			err = fmt.Errorf("the provider for Cloud DNS is asked for weighted sets alone, not for %s; the zone says so in its limits", set.Routing.Policy)
-		case set.Routing.Weight > maxWeight:
-			err = fmt.Errorf("weight %d is more than %d, which is what Cloud DNS takes", set.Routing.Weight, maxWeight)
-		case strings.ContainsAny(set.SetID, "= \t"):
-			err = fmt.Errorf("%q can't name an item of a weighted set", set.SetID)
-		case more && ttl != set.TTL:
-			err = errors.New("all weighted sets of one name and type have one TTL")
+		case err != nil:
+		case more && other.TTL != set.TTL:
+			err = errors.New("all routed sets of one name and type have one TTL")
+		case more && other.Routing.Policy != set.Routing.Policy:
+			err = errors.New("all routed sets of one name and type have one policy")
 		case len(itemsName(c.Name)) > 254:
 			err = errors.New("the name is too long for the record beside it that names the items of a weighted set; use a shorter one")
 		}
 		if err != nil {
 			return &dns.Error{Kind: dns.Invalid, Subject: c.Name, Err: err}
 		}
-		ttls[set.Type] = set.TTL
+		first[set.Type] = set
+	}
+	return nil
+}
+
+func checkItem(set dns.RecordSet) error {
+	switch {
+	case set.Routing.Policy == dns.Nearest && set.SetID != set.Routing.Region:
+		return fmt.Errorf("an item of a set by place is named by its region, %q, not %q", set.Routing.Region, set.SetID)
+	case set.Routing.Policy == dns.Nearest:
+		return nil
+	case set.Routing.Policy != dns.Weighted:
+		return fmt.Errorf("the provider for Cloud DNS takes weighted sets and those by place, not %s; the zone says so in its limits", set.Routing.Policy)
+	case set.Routing.Weight > maxWeight:
+		return fmt.Errorf("weight %d is more than %d, which is what Cloud DNS takes", set.Routing.Weight, maxWeight)
+	case strings.ContainsAny(set.SetID, "= \t"):
+		return fmt.Errorf("%q can't name an item of a weighted set", set.SetID)
 	}
 	return nil
 }

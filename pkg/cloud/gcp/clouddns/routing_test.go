@@ -1,6 +1,8 @@
 package clouddns
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -200,11 +202,136 @@ func TestItemsInAnotherOrder(t *testing.T) {
 func TestNotAWeightedSet(t *testing.T) {
 	near, heavy, odd, slow := gondor, weighted("gondor", maxWeight+1, "192.0.2.1"), weighted("a=b", 1, "192.0.2.1"), rohan
 	near.Routing.Policy, slow.TTL = dns.Nearest, 30
-	for name, sets := range map[string][]dns.RecordSet{"nearest": {near}, "too heavy": {heavy}, "no name for an item": {odd}, "two TTLs": {gondor, slow}} {
+	spread, other := gondor, byPlace("us-east1", "192.0.2.9")
+	spread.Routing = dns.Routing{Policy: dns.All}
+	for name, sets := range map[string][]dns.RecordSet{"nearest without a region": {near}, "spread": {spread}, "two policies": {gondor, other},
+		"no region of Google Cloud": {byPlace("eu-west-1", "192.0.2.1")}, "too heavy": {heavy}, "no name for an item": {odd}, "two TTLs": {gondor, slow}} {
 		t.Run(name, func(t *testing.T) {
 			_, p := start(t)
 			if diff := cmp.Diff(map[string]dns.ErrorKind{webName: dns.Invalid}, do(t, p, []dns.Change{create(sets...)})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func byPlace(region string, data ...string) dns.RecordSet {
+	set := weighted(region, 0, data...)
+	set.Routing = dns.Routing{Policy: dns.Nearest, Region: region}
+	return set
+}
+
+// spreadOut is a Service in clusters of several clouds.
+func spreadOut() dns.Subject {
+	s := dns.Subject{Owner: webOwner, Settings: dns.Settings{Policy: dns.Nearest},
+		Names: dns.Names{Service: "web", Namespace: "shop", Federation: "earth", Domain: testZone}}
+	for _, e := range []struct{ cluster, provider, region, address string }{
+		{"gondor", "gcp", "europe-west3", "198.51.100.1"}, {"rohan", "aws", "eu-central-1", "198.51.100.2"},
+		{"shire", "aws", "us-east-1", "198.51.100.3"}, {"mordor", "azure", "southeastasia", "198.51.100.4"},
+	} {
+		s.Endpoints = append(s.Endpoints, dns.Endpoint{Cluster: e.cluster, Provider: e.provider, Region: e.region, State: dns.Healthy,
+			Weight: 3, Addresses: []netip.Addr{netip.MustParseAddr(e.address)}})
+	}
+	s.Endpoints[0].Addresses = append(s.Endpoints[0].Addresses, netip.MustParseAddr("2001:db8::1"))
+	return s
+}
+
+// TestNearest: one item for each region of Google Cloud, with all clusters that are nearest to it.
+func TestNearest(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		change func(*dns.Subject)
+		want   map[string]string
+	}{
+		{"all are there", func(*dns.Subject) {}, map[string]string{"A": "asia-southeast1 198.51.100.4; europe-west3 198.51.100.1 198.51.100.2; us-east4 198.51.100.3", "AAAA": "europe-west3 2001:db8::1"}},
+		{"one of two at a place", func(s *dns.Subject) { s.Endpoints[0].State = dns.Unhealthy }, map[string]string{"A": "asia-southeast1 198.51.100.4; europe-west3 198.51.100.2; us-east4 198.51.100.3"}},
+		{"a place is without", func(s *dns.Subject) { s.Endpoints[2].State = dns.Unhealthy }, map[string]string{"A": "asia-southeast1 198.51.100.4; europe-west3 198.51.100.1 198.51.100.2", "AAAA": "europe-west3 2001:db8::1"}},
+		{"one is nowhere", func(s *dns.Subject) { s.Endpoints[3].Provider, s.Endpoints[3].Region = "onprem", "basement" }, map[string]string{"A": "all 198.51.100.1 198.51.100.2 198.51.100.3 198.51.100.4", "AAAA": "all 2001:db8::1"}},
+		{"weighted instead", func(s *dns.Subject) { s.Settings.Policy = dns.Weighted }, map[string]string{"A": "3 198.51.100.1; 3 198.51.100.4; 3 198.51.100.2; 3 198.51.100.3", "AAAA": "3 2001:db8::1"}},
+		{"ordered, which is flattened", func(s *dns.Subject) { s.Settings.Policy, s.Endpoints[0].Order = dns.Ordered, 1 }, map[string]string{"A": "all 198.51.100.2 198.51.100.3 198.51.100.4"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, p := start(t)
+			subject := spreadOut()
+			for range 2 { // from what is there, and back
+				settle(t, p, spreadOut())
+				subject = spreadOut()
+				test.change(&subject)
+				settle(t, p, subject)
+			}
+			got := map[string]string{}
+			for _, raw := range raws(t, p) {
+				if raw.Name == subject.Names.Global() {
+					got[raw.Type] = itemsText(raw)
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func itemsText(raw *gdns.ResourceRecordSet) string {
+	if raw.RoutingPolicy == nil {
+		return "all " + strings.Join(raw.Rrdatas, " ")
+	}
+	var items []string
+	if geo := raw.RoutingPolicy.Geo; geo != nil {
+		for _, i := range geo.Items {
+			items = append(items, i.Location+" "+strings.Join(i.Rrdatas, " "))
+		}
+	}
+	if wrr := raw.RoutingPolicy.Wrr; wrr != nil {
+		for _, i := range wrr.Items {
+			items = append(items, fmt.Sprint(i.Weight, " ", strings.Join(i.Rrdatas, " ")))
+		}
+	}
+	return strings.Join(items, "; ")
+}
+
+// settle makes a zone as a subject wants it; a second plan finds nothing to do.
+func settle(t *testing.T, p *Provider, subject dns.Subject) {
+	t.Helper()
+	for i := range 2 {
+		existing, err := p.Records(t.Context(), testZone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Existing: existing,
+			Known: map[string]bool{subject.Owner.Ref: true}, Claims: dns.Records(subject, limits).Claims, Gone: func(string, dns.Owner) bool { return true }})
+		if failed := do(t, p, plan.Changes); len(failed) > 0 || len(plan.Conflicts) > 0 || i > 0 && len(plan.Changes) > 0 {
+			t.Fatalf("time %d: %d changes, failed %v, conflicts %v", i, len(plan.Changes), failed, plan.Conflicts)
+		}
+	}
+}
+
+// TestAnotherHandAtPlaces: what another hand changed is repaired.
+func TestAnotherHandAtPlaces(t *testing.T) {
+	for name, edit := range map[string]func(*gdns.ResourceRecordSet){
+		"an address":     func(raw *gdns.ResourceRecordSet) { raw.RoutingPolicy.Geo.Items[0].Rrdatas = []string{"192.0.2.9"} },
+		"a place":        func(raw *gdns.ResourceRecordSet) { raw.RoutingPolicy.Geo.Items[0].Location = "us-west1" },
+		"an item less":   func(raw *gdns.ResourceRecordSet) { raw.RoutingPolicy.Geo.Items = raw.RoutingPolicy.Geo.Items[1:] },
+		"it is fenced":   func(raw *gdns.ResourceRecordSet) { raw.RoutingPolicy.Geo.EnableFencing = true },
+		"another order":  func(raw *gdns.ResourceRecordSet) { slices.Reverse(raw.RoutingPolicy.Geo.Items) },
+		"checked by GCP": func(raw *gdns.ResourceRecordSet) { raw.RoutingPolicy.HealthCheck = "projects/p/global/healthChecks/h" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server, p := start(t)
+			settle(t, p, spreadOut())
+			for _, raw := range raws(t, p) {
+				if raw.Name == spreadOut().Names.Global() && raw.Type == "A" {
+					edit(raw)
+					server.Put("fed", raw)
+				}
+			}
+			settle(t, p, spreadOut())
+			for _, raw := range raws(t, p) {
+				if raw.Name == spreadOut().Names.Global() && raw.Type == "A" {
+					if got := itemsText(raw); !strings.Contains(got, "asia-southeast1 198.51.100.4") || raw.RoutingPolicy.Geo.EnableFencing || raw.RoutingPolicy.HealthCheck != "" {
+						t.Errorf("%s", got)
+					}
+				}
 			}
 		})
 	}

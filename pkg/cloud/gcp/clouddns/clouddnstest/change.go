@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	gdns "google.golang.org/api/dns/v1"
+
+	"kubefed.dev/kubefed/pkg/cloud/gcp/places"
 )
 
 const (
@@ -138,19 +140,66 @@ func (z *zone) malformed(set *gdns.ResourceRecordSet) string {
 				if item.Weight < 0 || item.Weight > 10000 {
 					return "weight"
 				}
-				if why := badDatas(set.Type, item.Rrdatas); why != "" || len(item.Rrdatas) == 0 {
-					return "an item without data, or with " + why
+				if why := badItem(set.Type, item.Rrdatas); why != "" {
+					return why
 				}
 			}
+		}
+		if policy.Geo != nil {
+			return badPlaces(set.Type, policy.Geo)
 		}
 	}
 	return badDatas(set.Type, set.Rrdatas)
 }
 
-// itemData is all data of a weighted set's items.
+// maxPlaces is how many items a policy by place has at most.
+const maxPlaces = 100
+
+// badPlaces: each item is at a region of Google Cloud, no two at one, each with data.
+func badPlaces(recordType string, geo *gdns.RRSetRoutingPolicyGeoPolicy) string {
+	if len(geo.Items) == 0 || len(geo.Items) > maxPlaces {
+		return fmt.Sprintf("%d items by place", len(geo.Items))
+	}
+	seen := map[string]bool{}
+	for _, item := range geo.Items {
+		switch {
+		case !slices.Contains(places.Regions(), item.Location):
+			return fmt.Sprintf("location %q is no region", item.Location)
+		case seen[item.Location]:
+			return fmt.Sprintf("location %q is there twice", item.Location)
+		}
+		seen[item.Location] = true
+		if why := badItem(recordType, item.Rrdatas); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func badItem(recordType string, data []string) string {
+	switch why := badDatas(recordType, data); {
+	case len(data) == 0:
+		return "an item without data"
+	case len(data) > maxRecords:
+		return fmt.Sprintf("an item with more than %d records", maxRecords)
+	case recordType == "CNAME" && len(data) > 1:
+		return "an item with several CNAMEs"
+	case why != "":
+		return "an item with " + why
+	}
+	return ""
+}
+
+// itemData is all data of a routed set's items.
 func itemData(set *gdns.ResourceRecordSet) (data []string) {
-	if policy := set.RoutingPolicy; policy != nil && policy.Wrr != nil {
+	policy := set.RoutingPolicy
+	if policy != nil && policy.Wrr != nil {
 		for _, item := range policy.Wrr.Items {
+			data = append(data, item.Rrdatas...)
+		}
+	}
+	if policy != nil && policy.Geo != nil {
+		for _, item := range policy.Geo.Items {
 			data = append(data, item.Rrdatas...)
 		}
 	}

@@ -73,6 +73,13 @@ func (s *Server) AddZone(name, dnsName string, private bool) {
 	s.zones[name] = z
 }
 
+// RemoveZone deletes a managed zone, whatever is in it.
+func (s *Server) RemoveZone(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.zones, name)
+}
+
 // Put writes a set as another hand would.
 func (s *Server) Put(zone string, set *gdns.ResourceRecordSet) {
 	s.mu.Lock()
