@@ -38,63 +38,90 @@ func services(n int, policy dns.Policy, hosted, ports, lost bool) (claims []dns.
 	return claims, known
 }
 
+// lose plans for the loss of one of ten clusters, from a zone that has all names of n Services.
+func lose(t *testing.T, n int, policy dns.Policy, hosted, ports bool) []dns.Change {
+	t.Helper()
+	memory := dns.NewMemory(limits, testZone)
+	plan := func(lost bool) dns.Plan {
+		claims, known := services(n, policy, hosted, ports, lost)
+		existing, err := memory.Records(t.Context(), testZone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
+	}
+	if r, err := memory.Apply(t.Context(), testZone, fence, plan(false).Changes); err != nil || len(r.Failed) > 0 {
+		t.Fatal(err, len(r.Failed))
+	}
+	if steady := plan(false); len(steady.Changes) > 0 {
+		t.Errorf("steady: %d names change", len(steady.Changes))
+	}
+	return plan(true).Changes
+}
+
 // TestLosingACluster: how many calls it takes to take one of ten clusters out of the names of 1,000 Services, global, cloud, region,
 // zone and cluster, and those of a named port.
 func TestLosingACluster(t *testing.T) {
-	n := 1000
-	if testing.Short() {
-		n = 50
+	for _, test := range []struct {
+		n             int
+		policy        dns.Policy
+		hosted, ports bool
+		most          int
+	}{{1000, dns.All, false, true, 8}, {250, dns.All, false, false, 2}, {250, dns.Weighted, false, true, 2}, {250, dns.Weighted, true, true, 2}} {
+		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted, " with ports ", test.ports), func(t *testing.T) {
+			p := newProvider(nil, Options{Federation: "earth", Zones: map[string]string{testZone: ""}})
+			w := &writer{p: p, zone: p.zones[testZone], fence: fence}
+			w.zone.lease = w.lease().steps[0].ResourceRecordSet
+			var edits []edit
+			changes := lose(t, test.n, test.policy, test.hosted, test.ports)
+			for _, c := range changes {
+				edits = append(edits, p.edit(c, nil))
+			}
+			batches := w.pack(edits)
+			t.Logf("%d names in %d calls", len(changes), len(batches))
+			if len(batches) > test.most {
+				t.Errorf("%d calls for %d names, want at most %d", len(batches), len(changes), test.most)
+			}
+		})
 	}
+}
+
+// TestLosingAClusterIsMade: those calls are taken, as many as were counted, and leave nothing to do.
+func TestLosingAClusterIsMade(t *testing.T) {
+	const n = 20
 	for _, test := range []struct {
 		policy dns.Policy
-		n      int
 		hosted bool
-		ports  bool
-	}{{dns.All, n, false, true}, {dns.Weighted, 50, false, false}, {dns.All, n / 4, true, true}, {dns.Weighted, 50, true, true}} {
-		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted, " with ports ", test.ports), func(t *testing.T) {
+	}{{dns.All, false}, {dns.Weighted, false}, {dns.All, true}, {dns.Weighted, true}} {
+		t.Run(fmt.Sprint(test.policy, " by host name ", test.hosted), func(t *testing.T) {
 			server := route53test.New(t)
 			server.AddZone(testZone, false)
 			p := provider(t, server.URL, map[string]string{testZone: ""})
-			var existing dns.Snapshot
 			settle := func(lost bool) (changes, calls int) {
-				claims, known := services(test.n, test.policy, test.hosted, test.ports, lost)
+				existing, err := p.Records(t.Context(), testZone)
+				if err != nil {
+					t.Fatal(err)
+				}
+				claims, known := services(n, test.policy, test.hosted, true, lost)
 				plan := dns.MakePlan(dns.PlanInput{Federation: "earth", Epoch: 1, Zone: dns.Zone{Name: testZone, Limits: limits}, Claims: claims, Known: known, Existing: existing})
 				if lost && len(plan.Changes) > 0 && strings.Contains(plan.Changes[0].Name, "region") {
 					t.Errorf("%s goes first, want a wide name", plan.Changes[0].Name)
 				}
 				before := server.Calls("ChangeResourceRecordSets")
-				r, err := p.Apply(t.Context(), testZone, dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, plan.Changes)
+				r, err := p.Apply(t.Context(), testZone, fence, plan.Changes)
 				if err != nil || len(r.Failed) > 0 {
 					t.Fatal(err, len(r.Failed))
 				}
 				return len(plan.Changes), server.Calls("ChangeResourceRecordSets") - before
 			}
-			read := func() {
-				var err error
-				if existing, err = p.Records(t.Context(), testZone); err != nil {
-					t.Fatal(err)
-				}
-			}
-			changes, calls := settle(false)
-			t.Logf("created: %d names in %d calls", changes, calls)
-			read()
-			if changes, calls = settle(false); calls != 0 {
+			settle(false)
+			if changes, calls := settle(false); calls != 0 {
 				t.Errorf("steady: %d names in %d calls", changes, calls)
 			}
-			changes, calls = settle(true)
-			t.Logf("lost: %d names in %d calls", changes, calls)
-			names := 5
-			if test.ports {
-				names++
+			if changes, calls := settle(true); changes != 6*n || calls != 1 {
+				t.Errorf("lost: %d names in %d calls, want %d in one", changes, calls, 6*n)
 			}
-			if most := max(1, 8*test.n/1000); changes != names*test.n || calls > most {
-				t.Errorf("%d calls for %d names of %d Services, want at most %d", calls, changes, test.n, most)
-			}
-			if test.n > 50 {
-				return // To read it all again would take as long as all before.
-			}
-			read()
-			if changes, calls = settle(true); calls != 0 {
+			if changes, calls := settle(true); calls != 0 {
 				t.Errorf("after: %d names in %d calls", changes, calls)
 			}
 		})
