@@ -31,7 +31,12 @@ type Cloud struct {
 
 // region is what is in a region.
 type region struct {
-	clusters map[string]Cluster
+	clusters  map[string]Cluster
+	zones     map[string]Zone
+	machines  map[string]Machine
+	spot      map[spotKey]spotPrice
+	balancers map[string]Balancer
+	egress    float64
 }
 
 // Key is as whom a request may be made.
@@ -86,7 +91,8 @@ func (c *Cloud) set(f func()) {
 // in is the region, made if there is none; the account is locked.
 func (c *Cloud) in(name string) *region {
 	if c.regions[name] == nil {
-		c.regions[name] = &region{clusters: map[string]Cluster{}}
+		c.regions[name] = &region{clusters: map[string]Cluster{}, zones: map[string]Zone{}, machines: map[string]Machine{},
+			spot: map[spotKey]spotPrice{}, balancers: map[string]Balancer{}}
 	}
 	return c.regions[name]
 }

@@ -34,10 +34,16 @@ type handler func(*Cloud, *request) (any, *refusal)
 
 // served are the operations that there are.
 var served = map[string]handler{
-	"eks:ListClusters":              (*Cloud).listClusters,
-	"eks:DescribeCluster":           (*Cloud).describeCluster,
-	"sts:GetCallerIdentity":         (*Cloud).callerIdentity,
-	"sts:AssumeRoleWithWebIdentity": (*Cloud).assumeRole,
+	"eks:ListClusters":                           (*Cloud).listClusters,
+	"eks:DescribeCluster":                        (*Cloud).describeCluster,
+	"sts:GetCallerIdentity":                      (*Cloud).callerIdentity,
+	"sts:AssumeRoleWithWebIdentity":              (*Cloud).assumeRole,
+	"ec2:DescribeAvailabilityZones":              (*Cloud).describeZones,
+	"ec2:DescribeSpotPriceHistory":               (*Cloud).describeSpot,
+	"elasticloadbalancing:DescribeLoadBalancers": (*Cloud).describeBalancers,
+	"elasticloadbalancing:DescribeTargetGroups":  (*Cloud).describeGroups,
+	"elasticloadbalancing:DescribeTargetHealth":  (*Cloud).describeHealth,
+	"pricing:GetProducts":                        (*Cloud).getProducts,
 }
 
 // namespaces of the query protocols' answers.

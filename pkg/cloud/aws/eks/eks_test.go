@@ -199,6 +199,13 @@ func TestTokenIsThatOfTheTools(t *testing.T) {
 	}
 }
 
+func TestIdentity(t *testing.T) {
+	_, f := simulate(t)
+	if who, err := f.Identity(t.Context()); err != nil || who != "arn:aws:iam::123456789012:user/ops" {
+		t.Errorf("%s, %v", who, err)
+	}
+}
+
 func TestTokenIsTaken(t *testing.T) {
 	c, f := simulate(t)
 	b := cloud.Cluster{Reference: cloud.Reference{Service: cloud.EKS, Location: "us-east-1", Name: "b"}}

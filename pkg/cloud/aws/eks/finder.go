@@ -31,7 +31,10 @@ type Finder struct {
 	clients map[string]*eks.Client
 }
 
-var _ cloud.Finder = (*Finder)(nil)
+var (
+	_ cloud.Finder     = (*Finder)(nil)
+	_ cloud.Identifier = (*Finder)(nil)
+)
 
 // New is a Finder for an account. It asks nothing yet.
 func New(ctx context.Context, account config.Account) (cloud.Finder, error) {

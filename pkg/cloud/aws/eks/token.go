@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"kubefed.dev/kubefed/pkg/cloud"
+	"kubefed.dev/kubefed/pkg/cloud/aws"
 	"kubefed.dev/kubefed/pkg/cloud/config"
 )
 
@@ -65,6 +66,19 @@ func (f *Finder) sign(ctx context.Context, held sdk.Credentials, r cloud.Referen
 	request.Header.Set(clusterHeader, r.Name)
 	signed, _, err := v4.NewSigner().PresignHTTP(ctx, held, request, emptyHash, "sts", r.Location, at)
 	return signed, err
+}
+
+// Identity implements cloud.Identifier. It needs no permission.
+func (f *Finder) Identity(ctx context.Context) (string, error) {
+	region := f.session.HomeRegion()
+	call := aws.Call{Family: config.FamilySTS, Operation: "GetCallerIdentity", Region: region}
+	return aws.Ask(ctx, f.session, call, func(ctx context.Context) (string, error) {
+		answer, err := sts.NewFromConfig(f.session.Config(config.FamilySTS, region)).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		if err != nil {
+			return "", err
+		}
+		return value(answer.Arn), nil
+	})
 }
 
 // sts is the region's own: the tokens that it makes are taken also where the global one can't be reached.
