@@ -71,6 +71,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --dry-run=server", "--dry-run=server: use client", ExitUsage},
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell -o yaml", "goes with --dry-run=client", ExitUsage},
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --node-selector=ssd", "write key=value", ExitUsage},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --service-account-annotations=role", "--service-account-annotations: \"role\": write key=value", ExitUsage},
+		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --cloud-config=/none", "--cloud-config: reading the cloud configuration", ExitUsage},
 		{"init fellowship --dns-zone-name=example.com --host-cluster-context=rivendell --etcd-servers=https://e:2379 --etcd-cafile=/none", "--etcd-cafile: open /none", ExitUsage},
 		{"deinit fellowship", "--host-cluster-context is required", ExitUsage},
 		{"deinit fellowship --host-cluster-context=moria", "there are: rivendell", ExitFailed},

@@ -28,6 +28,9 @@ The API is exposed by a Service of type LoadBalancer, NodePort, or ClusterIP; th
 The federation's names are served by a DNS server inside the control plane, which is exposed as the API is, or written to
 another provider: --dns-provider, with its options in --dns-provider-config.
 
+It asks clouds for the state of zones, for prices and for load balancers, as the accounts in --cloud-config. On EKS and GKE it may do
+that as its service account: --service-account-annotations says whom that is to the cloud.
+
 The control plane has no rights in its host: it never calls the host's API.`
 
 const initExample = `  # The host cluster is the kubeconfig's context "rivendell"
@@ -54,6 +57,11 @@ type initFlags struct {
 	dnsServiceType, dnsProvider, dnsConfigFile string
 	// dnsProviderGiven: the flag was typed; what is its default keeps what is there.
 	dnsProviderGiven bool
+
+	cloudConfigFile    string
+	accountAnnotations []string
+	cloudConfigGiven   bool
+	accountAnnotate    bool
 }
 
 func newInit(s Streams) *cobra.Command {
@@ -68,6 +76,8 @@ func newInit(s Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.Name = args[0]
 			f.dnsProviderGiven = cmd.Flags().Changed("dns-provider")
+			f.cloudConfigGiven = cmd.Flags().Changed("cloud-config")
+			f.accountAnnotate = cmd.Flags().Changed("service-account-annotations")
 			return runInit(cmd.Context(), f, s, typedAgain(cmd, args))
 		},
 	}
@@ -78,6 +88,8 @@ func newInit(s Streams) *cobra.Command {
 	flags.StringVar(&f.dnsProvider, "dns-provider", config.Embedded, "who serves the zone: "+strings.Join(config.Providers, ", "))
 	flags.StringVar(&f.dnsConfigFile, "dns-provider-config", "", "file that lists zones and their providers' options (docs/dns.md); files that it names are brought along (default: as stored by an earlier kubefed init)")
 	flags.StringVar(&f.dnsServiceType, "dns-service-type", "", "how the embedded DNS server is exposed: LoadBalancer, NodePort, ClusterIP or None (default: as the API)")
+	flags.StringVar(&f.cloudConfigFile, "cloud-config", "", "file of accounts of clouds to ask, and of sites (docs/clouds.md); files that it names are brought along (default: as stored by an earlier kubefed init; given empty: none)")
+	flags.StringSliceVar(&f.accountAnnotations, "service-account-annotations", nil, "annotations of the control plane's service account, by which its host's cloud knows it: key=value, divided by commas (default: as they are)")
 	flags.StringVar(&f.Image, "image", f.Image, "image of the control plane")
 	flags.StringVar(&f.pullPolicy, "image-pull-policy", string(f.PullPolicy), "Always, IfNotPresent or Never")
 	flags.StringSliceVar(&f.pullSecrets, "image-pull-secrets", nil, "names of Secrets in the host's namespace federation-system for pulling the image")
@@ -140,6 +152,9 @@ func (f *initFlags) options() (controlplane.Options, error) {
 	if o.DNS.Config, o.DNS.Files, err = f.dnsConfig(); err != nil {
 		return o, err
 	}
+	if o.Cloud, err = f.clouds(); err != nil {
+		return o, err
+	}
 	for _, file := range []struct {
 		flag, path string
 		into       *[]byte
@@ -153,15 +168,14 @@ func (f *initFlags) options() (controlplane.Options, error) {
 		}
 		*file.into = data
 	}
-	for _, pair := range f.nodeSelectorPairs {
-		key, value, found := strings.Cut(pair, "=")
-		if !found || key == "" {
-			return o, fmt.Errorf("--node-selector: %q: write key=value", pair)
-		}
-		if o.NodeSelector == nil {
-			o.NodeSelector = map[string]string{}
-		}
-		o.NodeSelector[key] = value
+	if o.NodeSelector, err = pairs("node-selector", f.nodeSelectorPairs); err != nil {
+		return o, err
+	}
+	if o.ServiceAccountAnnotations, err = pairs("service-account-annotations", f.accountAnnotations); err != nil {
+		return o, err
+	}
+	if f.accountAnnotate && o.ServiceAccountAnnotations == nil {
+		o.ServiceAccountAnnotations = map[string]string{} // none, rather than as they are
 	}
 	switch {
 	case f.dryRun != "none" && f.dryRun != "client":
@@ -172,6 +186,22 @@ func (f *initFlags) options() (controlplane.Options, error) {
 		return o, fmt.Errorf("--output=%s: use yaml or json", f.output)
 	}
 	return o.Validate()
+}
+
+// pairs reads key=value; nil without any.
+func pairs(flag string, list []string) (map[string]string, error) {
+	var all map[string]string
+	for _, pair := range list {
+		key, value, found := strings.Cut(pair, "=")
+		if !found || key == "" {
+			return nil, fmt.Errorf("--%s: %q: write key=value", flag, pair)
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = value
+	}
+	return all, nil
 }
 
 // printDryRun prints what Init would write into an empty host.

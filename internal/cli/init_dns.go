@@ -38,26 +38,32 @@ func (f *initFlags) readDNSConfig() (*config.Config, map[string][]byte, error) {
 	if f.dnsProviderGiven && c.Zones[0].Provider != f.dnsProvider {
 		return nil, nil, fmt.Errorf("--dns-provider=%s: the main zone's provider in %s is %s; leave the flag out, or correct zones[0].provider", f.dnsProvider, f.dnsConfigFile, c.Zones[0].Provider)
 	}
+	files, err := bringAlong("dns-provider-config", c.Files())
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, files, nil
+}
+
+// bringAlong reads the files that a configuration names, and gives them names beside it.
+func bringAlong(flag string, paths []*string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	names := map[string]string{}
 	var errs []error
-	for i, path := range c.Files() {
+	for i, path := range paths {
 		local := *path
 		data, err := os.ReadFile(local)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("--dns-provider-config: a file that it names: %w", err))
+			errs = append(errs, fmt.Errorf("--%s: a file that it names: %w", flag, err))
 			continue
 		}
 		if names[local] == "" {
 			names[local] = fmt.Sprintf("file-%d", i+1)
 			files[names[local]] = data
 		}
-		*path = names[local] // beside the configuration
+		*path = names[local]
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, nil, err
-	}
-	return c, files, nil
+	return files, errors.Join(errs...)
 }
 
 // printDNS says where names are published, and what is to be done so that the world finds them.

@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"pkg/verdict":         {"pkg/apis", "pkg/probe"},
 	"pkg/dns":             {"pkg/apis", "pkg/kind", "pkg/policy", "pkg/probe"},
 	"pkg/drill":           {"pkg/apis", "pkg/kind", "pkg/plan", "pkg/probe"},
-	"pkg/controlplane":    {"pkg/apis", "pkg/dns", "internal/pki", "internal/version"},
+	"pkg/controlplane":    {"pkg/apis", "pkg/cloud", "pkg/dns", "internal/pki", "internal/version"},
 	"internal/pki":        {},
 	"internal/tracing":    {},
 	"internal/node":       {},

@@ -18,7 +18,9 @@ type Existing struct {
 	DNSService *corev1.Service
 	Claim      *corev1.PersistentVolumeClaim
 	Deployment *appsv1.Deployment
-	Secrets    map[string]corev1.Secret
+	// ServiceAccount is the control plane's.
+	ServiceAccount *corev1.ServiceAccount
+	Secrets        map[string]corev1.Secret
 }
 
 // Federation is the name of the federation that the host runs, "" for none.
@@ -119,11 +121,14 @@ func (h *Host) observe(ctx context.Context) (Existing, error) {
 	if e.Deployment, err = found(ctx, h, &appsv1.Deployment{}, Name); err != nil {
 		return e, err
 	}
+	if e.ServiceAccount, err = found(ctx, h, &corev1.ServiceAccount{}, Name); err != nil {
+		return e, err
+	}
 	if e.Claim, err = found(ctx, h, &corev1.PersistentVolumeClaim{}, ClaimName); err != nil {
 		return e, err
 	}
 	e.Secrets = map[string]corev1.Secret{}
-	for _, name := range []string{SecretCA, SecretKeys, SecretServing, SecretEtcd, SecretDNS} {
+	for _, name := range []string{SecretCA, SecretKeys, SecretServing, SecretEtcd, SecretDNS, SecretCloud} {
 		secret, err := found(ctx, h, &corev1.Secret{}, name)
 		if err != nil {
 			return e, err

@@ -20,6 +20,7 @@ const (
 	caDir      = "/etc/federation/ca"
 	etcdTLSDir = "/etc/federation/etcd"
 	dnsDir     = "/etc/federation/dns"
+	cloudDir   = "/etc/federation/cloud"
 	dataDir    = "/var/lib/federation"
 )
 
@@ -104,7 +105,7 @@ func container(o Options) corev1.Container {
 	}
 	for _, v := range volumes(o) {
 		mount := corev1.VolumeMount{Name: v.Name, ReadOnly: v.Secret != nil}
-		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "ca": caDir, "dns": dnsDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
+		mount.MountPath = map[string]string{"serving": servingDir, "keys": keysDir, "ca": caDir, "dns": dnsDir, "cloud": cloudDir, "etcd-tls": etcdTLSDir, "data": dataDir}[v.Name]
 		c.VolumeMounts = append(c.VolumeMounts, mount)
 	}
 	return c
@@ -127,6 +128,9 @@ func volumes(o Options) []corev1.Volume {
 		}}
 	}
 	all := []corev1.Volume{secret("serving", SecretServing), secret("keys", SecretKeys), secret("ca", SecretCA), secret("dns", SecretDNS)}
+	if o.Cloud.Config != nil {
+		all = append(all, secret("cloud", SecretCloud))
+	}
 	if len(etcdFiles(o.Etcd)) > 0 {
 		all = append(all, secret("etcd-tls", SecretEtcd))
 	}
@@ -163,6 +167,9 @@ func arguments(o Options) []string {
 	}
 	if o.DNS.config(o.DNSZone).HasEmbedded() {
 		args = append(args, fmt.Sprintf("--dns-listen=$(POD_IP):%d", dnsPort))
+	}
+	if o.Cloud.Config != nil {
+		args = append(args, "--cloud-config="+cloudDir+"/"+keyCloudConfig)
 	}
 	if !o.Etcd.Embedded() {
 		args = append(args, "--etcd-servers="+strings.Join(o.Etcd.Servers, ","))

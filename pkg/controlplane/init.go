@@ -45,6 +45,10 @@ func Init(ctx context.Context, h *Host, o Options, kubeconfig clientcmd.ConfigAc
 	if o.DNS, err = o.DNS.keep(existing.Secrets[SecretDNS]); err != nil {
 		return r, err
 	}
+	if o.Cloud, err = o.Cloud.keep(existing.Secrets[SecretCloud]); err != nil {
+		return r, err
+	}
+	o.ServiceAccountAnnotations = keepAnnotations(o, existing)
 	if err := h.applyAll(ctx, ExposureManifests(o), &r, progress); err != nil {
 		return r, err
 	}
@@ -60,6 +64,13 @@ func Init(ctx context.Context, h *Host, o Options, kubeconfig clientcmd.ConfigAc
 		return r, err
 	}
 	if err := h.applyAll(ctx, Manifests(o, credentials)[len(ExposureManifests(o)):], &r, progress); err != nil {
+		return r, err
+	}
+	forgot, err := h.forgetClouds(ctx, o, existing, progress)
+	if forgot {
+		r.Changes++
+	}
+	if err != nil {
 		return r, err
 	}
 	if err := h.available(ctx, o, d.Ready, progress); err != nil {

@@ -130,6 +130,39 @@ func TestControlPlaneLife(t *testing.T) {
 		wantError(t, err, `runs federation "fellowship", not "mordor"`)
 	})
 
+	t.Run("clouds are stored, kept and forgotten", func(t *testing.T) {
+		told := o
+		told.Cloud = clouds(t)
+		told.ServiceAccountAnnotations = map[string]string{"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/kubefed"}
+		if _, err := Init(t.Context(), h, told, access, deadlines, say); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := Init(t.Context(), h, o, access, deadlines, say); err != nil || r.Changes != 0 {
+			t.Errorf("who says nothing of clouds changed %d, %v", r.Changes, err)
+		}
+		existing, err := h.observe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(told.Cloud.files(), existing.Secrets[SecretCloud].Data); diff != "" {
+			t.Errorf("stored (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(told.ServiceAccountAnnotations, existing.ServiceAccount.Annotations); diff != "" {
+			t.Errorf("annotations (-want +got):\n%s", diff)
+		}
+		none := o
+		none.Cloud, none.ServiceAccountAnnotations = Cloud{Given: true}, map[string]string{}
+		if r, err := Init(t.Context(), h, none, access, deadlines, say); err != nil || r.Changes == 0 {
+			t.Errorf("taking it away changed %d, %v", r.Changes, err)
+		}
+		if existing, err = h.observe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, there := existing.Secrets[SecretCloud]; there || len(existing.ServiceAccount.Annotations) > 0 {
+			t.Errorf("credentials stayed: %t, annotations %v", there, existing.ServiceAccount.Annotations)
+		}
+	})
+
 	t.Run("gone without a trace, twice", func(t *testing.T) {
 		if r := deinit(t, h, access); !r.Found || !r.Context || r.NamespaceKept != "" {
 			t.Errorf("first: %+v", r)

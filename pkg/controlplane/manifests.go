@@ -28,7 +28,7 @@ func Manifests(o Options, c Credentials) []client.Object {
 	if o.Etcd.claims() {
 		objects = append(objects, claim(o))
 	}
-	return append(objects, deployment(o, checksum(secrets)))
+	return append(objects, deployment(o, checksum(secrets, o.ServiceAccountAnnotations)))
 }
 
 // ExposureManifests are the objects that must be there before the addresses of the API and of DNS are known.
@@ -82,9 +82,11 @@ func service(o Options) *corev1.Service {
 
 // serviceAccount has no rights and its token is not mounted: the control plane needs nothing from the host's API.
 func serviceAccount(o Options) *corev1.ServiceAccount {
+	meta := objectMeta(o, Name)
+	meta.Annotations = o.ServiceAccountAnnotations
 	return &corev1.ServiceAccount{
 		TypeMeta:                     typeMeta("v1", "ServiceAccount"),
-		ObjectMeta:                   objectMeta(o, Name),
+		ObjectMeta:                   meta,
 		AutomountServiceAccountToken: new(false),
 	}
 }
@@ -105,6 +107,9 @@ func secrets(o Options, c Credentials) []corev1.Secret {
 		}),
 	}
 	all = append(all, secret(SecretDNS, corev1.SecretTypeOpaque, dnsFiles(o)))
+	if data := o.Cloud.files(); len(data) > 0 {
+		all = append(all, secret(SecretCloud, corev1.SecretTypeOpaque, data))
+	}
 	if data := etcdFiles(o.Etcd); len(data) > 0 {
 		all = append(all, secret(SecretEtcd, corev1.SecretTypeOpaque, data))
 	}
@@ -134,14 +139,18 @@ func claim(o Options) *corev1.PersistentVolumeClaim {
 	return pvc
 }
 
-// checksum changes with what the pod mounts, so that a new certificate or key restarts it.
-func checksum(secrets []corev1.Secret) string {
+// checksum changes with what the pod mounts, so that a new certificate or key restarts it, and with whom its cloud takes it for, which
+// clouds only look at when a pod begins.
+func checksum(secrets []corev1.Secret, annotations map[string]string) string {
 	sum := sha256.New()
 	for _, s := range secrets {
 		for _, key := range slices.Sorted(maps.Keys(s.Data)) {
 			fmt.Fprintf(sum, "%s %s %d ", s.Name, key, len(s.Data[key]))
 			sum.Write(s.Data[key])
 		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(annotations)) {
+		fmt.Fprintf(sum, "%q=%q ", key, annotations[key])
 	}
 	return hex.EncodeToString(sum.Sum(nil)[:8])
 }

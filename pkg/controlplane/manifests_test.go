@@ -44,6 +44,10 @@ func TestManifests(t *testing.T) {
 			o.DNS.Files = map[string][]byte{"file-1": []byte("certificate"), "file-2": []byte("key")}
 		}},
 		{"dns-elsewhere", func(o *Options) { o.DNS.Config = parsed(t, "zones: [{name: example.com, provider: aws-route53}]") }},
+		{"cloud", func(o *Options) {
+			o.Cloud = clouds(t)
+			o.ServiceAccountAnnotations = map[string]string{"iam.gke.io/gcp-service-account": "kubefed@earth-1.iam.gserviceaccount.com"}
+		}},
 		{"no-storage", func(o *Options) { o.Etcd.Persistent, o.Port = false, 8443 }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -127,13 +131,13 @@ func TestSigningAuthorityIsTheClientsAuthority(t *testing.T) {
 
 func TestChecksumFollowsWhatIsMounted(t *testing.T) {
 	o := validated(t, nil)
-	before := checksum(secrets(o, fixedCredentials()))
-	if checksum(secrets(o, fixedCredentials())) != before {
+	before := checksum(secrets(o, fixedCredentials()), nil)
+	if checksum(secrets(o, fixedCredentials()), nil) != before {
 		t.Error("the same Secrets gave another checksum")
 	}
 	c := fixedCredentials()
 	c.ServingCert = []byte("other")
-	if checksum(secrets(o, c)) == before {
+	if checksum(secrets(o, c), nil) == before {
 		t.Error("another serving certificate left the checksum as it was")
 	}
 }

@@ -14,6 +14,7 @@ const (
 	SecretKeys    = "federation-apiserver-keys"     // the key of service-account tokens, and the one of Secrets at rest
 	SecretEtcd    = "federation-apiserver-etcd-tls" // client certificate for an external etcd
 	SecretDNS     = "federation-apiserver-dns"      // the DNS configuration with the files that it names
+	SecretCloud   = "federation-apiserver-cloud"    // the cloud configuration with the files that it names
 	ServiceDNS    = "federation-dns"                // the embedded DNS server
 )
 

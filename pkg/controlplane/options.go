@@ -44,8 +44,12 @@ type Options struct {
 
 	Etcd         Etcd
 	DNS          DNS
+	Cloud        Cloud
 	ArgOverrides []string // "--flag=value" each
 	NodeSelector map[string]string
+	// ServiceAccountAnnotations are put on the control plane's service account, by which clouds know whom its pod is. Nil keeps
+	// what is there.
+	ServiceAccountAnnotations map[string]string
 }
 
 // Etcd says where the federation's state is kept.
@@ -101,7 +105,7 @@ func (o Options) Validate() (Options, error) {
 	if !slices.Contains([]corev1.PullPolicy{corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever}, o.PullPolicy) {
 		return o, fmt.Errorf("--image-pull-policy=%s: use Always, IfNotPresent or Never", o.PullPolicy)
 	}
-	for _, check := range []func(Options) error{validateExposure, validateEtcd, validateDNS, validateOverrides} {
+	for _, check := range []func(Options) error{validateExposure, validateEtcd, validateDNS, validateCloud, validateAnnotations, validateOverrides} {
 		if err := check(o); err != nil {
 			return o, err
 		}
@@ -164,6 +168,15 @@ func validateEtcd(o Options) error {
 	}
 	if q, err := resource.ParseQuantity(o.Etcd.Capacity); err != nil || q.Sign() <= 0 {
 		return fmt.Errorf("--etcd-pv-capacity=%s: use a positive quantity such as 10Gi", o.Etcd.Capacity)
+	}
+	return nil
+}
+
+func validateAnnotations(o Options) error {
+	for key := range o.ServiceAccountAnnotations {
+		if problems := validation.IsQualifiedName(strings.ToLower(key)); len(problems) > 0 {
+			return fmt.Errorf("--service-account-annotations: %q: %s", key, problems[0])
+		}
 	}
 	return nil
 }

@@ -68,6 +68,7 @@ func TestValidate(t *testing.T) {
 		{"etcd certificate without key", func(o *Options) { o.Etcd.Servers, o.Etcd.Cert = []string{"https://e:2379"}, []byte("c") }, "belong together"},
 		{"capacity", func(o *Options) { o.Etcd.Capacity = "much" }, "--etcd-pv-capacity=much"},
 		{"no capacity", func(o *Options) { o.Etcd.Capacity = "0" }, "--etcd-pv-capacity=0"},
+		{"an annotation without a name", func(o *Options) { o.ServiceAccountAnnotations = map[string]string{"a/": "b"} }, "--service-account-annotations"},
 		{"override without dashes", func(o *Options) { o.ArgOverrides = []string{"v=4"} }, "--apiserver-arg-overrides"},
 		{"override without value", func(o *Options) { o.ArgOverrides = []string{"--v"} }, "--apiserver-arg-overrides"},
 	} {
