@@ -311,7 +311,8 @@ func (o *controllerOptions) environment(ctx context.Context, restConfig *rest.Co
 	endpoints := endpoint.New(name, endpoint.Options{})
 	return &Environment{
 		options: o, Registry: registry, Endpoints: endpoints, Witnesses: witness.New(),
-		Clouds:  observe.New(sources, observe.Options{Period: o.clouds.zonePeriod, PricePeriod: o.clouds.pricePeriod, Published: endpoints.Places}),
+		Clouds: observe.New(sources, observe.Options{Period: o.clouds.zonePeriod, PricePeriod: o.clouds.pricePeriod,
+			Published: endpoints.Places, Fares: endpoints.Fares}),
 		Manager: mgr, Config: restConfig, Client: mgr.GetClient(), Cache: mgr.GetCache(), Discovery: d,
 		Catalog: kind.NewCatalog(d, mgr.GetCache()), Federation: name,
 		Fence: publish.NewFence(mgr.GetAPIReader(), mgr.GetClient(), name, o.identity, o.leaderElect),

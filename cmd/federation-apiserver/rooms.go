@@ -28,6 +28,7 @@ func startCluster(_ context.Context, env *Environment) error {
 	options.Federation, options.Sources = env.Federation, &cluster.Sources{Traffic: env.Endpoints.Traffic, Sightings: env.Witnesses.Of, Cloud: env.Clouds.Signal}
 	env.Witnesses.SetTargets(func() []probe.Target { return append(env.Registry.Targets(), env.Endpoints.Targets()...) })
 	env.Endpoints.Heed(env.Witnesses.Sightings)
+	env.Endpoints.HeedBalancers(env.Clouds.Balancer)
 	if err := env.Manager.Add(manager.RunnableFunc(func(context.Context) error { env.Registry.Add(env.Witnesses); return nil })); err != nil {
 		return err
 	}

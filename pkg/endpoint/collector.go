@@ -78,6 +78,7 @@ type Collector struct {
 	mu        sync.Mutex
 	listeners []func(Key)
 	sightings func(probe.Target) []probe.Sighting
+	targets   func(cluster, name string) (healthy, all int, known bool)
 	entries   map[Key]map[string]*entry
 	asked     map[Key]*federation.EndpointProbe
 	members   map[string]*member
@@ -158,6 +159,27 @@ func (c *Collector) Heed(sightings func(probe.Target) []probe.Sighting) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sightings = sightings
+}
+
+// HeedBalancers says who knows how many targets of a load balancer its cloud finds healthy, by cluster and host name or address. The
+// function must return at once; Fares tells that its answers for a cluster may have changed.
+func (c *Collector) HeedBalancers(targets func(cluster, name string) (healthy, all int, known bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.targets = targets
+}
+
+// Fares has a cluster's endpoints judged again by what its cloud says of their load balancers.
+func (c *Collector) Fares(cluster string) {
+	var changes news
+	c.mu.Lock()
+	if m := c.members[cluster]; m != nil {
+		for key, e := range m.entries {
+			changes.add(key, c.evaluate(e, time.Now()))
+		}
+	}
+	c.mu.Unlock()
+	c.publish(changes)
 }
 
 // Endpoints of an object, by cluster. What they point to is shared: do not change it.

@@ -196,6 +196,7 @@ func (c *Collector) evaluate(e *entry, now time.Time) (changed bool) {
 	all := make([]located, len(e.at))
 	for i := range e.at {
 		a := &e.at[i]
+		evidence.Targetless = c.targetless(e, a.address)
 		next, again := Judge(a.track, c.heard(evidence, a.target), now)
 		a.track, all[i] = next, located{a.address, next}
 		wake = earlier(wake, again)
@@ -217,6 +218,29 @@ func (c *Collector) evaluate(e *entry, now time.Time) (changed bool) {
 	}
 	e.outcome = o
 	return true
+}
+
+// targetless says that the cloud finds nothing healthy behind an address, or behind any of the host names that may have led to it.
+func (c *Collector) targetless(e *entry, address netip.Addr) bool {
+	if c.targets == nil {
+		return false
+	}
+	names := e.served.hostnames
+	if slices.Contains(e.served.addresses, address) {
+		names = []string{address.String()}
+	}
+	dead := false
+	for _, name := range names {
+		healthy, all, known := c.targets(e.cluster, name)
+		if !known {
+			continue
+		}
+		if healthy > 0 || all == 0 {
+			return false
+		}
+		dead = true
+	}
+	return dead
 }
 
 func (e *entry) observe(all []located) Observed {

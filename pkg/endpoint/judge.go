@@ -41,6 +41,7 @@ const (
 	ReasonDoubt       = "Doubt"       // Unknown: it does not answer, for a moment, and nobody but the control plane asks
 	ReasonHoldDown    = "HoldDown"    // Unknown: it answers again, and is back once it has done so for a while
 	ReasonDraining    = "Draining"    // Draining: its cluster is being emptied
+	ReasonNoTargets   = "NoTargets"   // Unknown: its cloud says that nothing behind its load balancer is healthy, and nobody asks the address
 )
 
 // Evidence is all that is known of one address at one time.
@@ -62,7 +63,13 @@ type Evidence struct {
 	Message string
 	// Alive and Dead count witnesses in other clusters by what they see.
 	Alive, Dead int
+	// Targetless: its cloud says that no target of its load balancer is healthy. Ailing: it says that zones where the cluster is are
+	// impaired or unavailable.
+	Targetless, Ailing bool
 }
+
+// confirmed says that someone besides the control plane has a reason why the address should not answer.
+func (e Evidence) confirmed() bool { return e.Dead > 0 || e.Targetless || e.Ailing }
 
 // Track is what is believed of an address, and remembered of it to believe well. The zero value is an address of which nothing is
 // known.
@@ -215,6 +222,8 @@ func weigh(t Track, e Evidence) opinion {
 		return opinion{state: dns.Unhealthy, reason: ReasonNoReadyPods, message: "nothing is ready behind it"}
 	case e.Probed:
 		return probed(t, e)
+	case e.Targetless:
+		return opinion{state: dns.Unknown, reason: ReasonNoTargets, message: "its cloud says that no target of its load balancer is healthy"}
 	case e.Stale:
 		return opinion{state: dns.Unknown, reason: ReasonUnreachable, message: "the cluster can't be read, and the address is not probed"}
 	}
@@ -229,7 +238,8 @@ func well(e Evidence, reason, message string) opinion {
 }
 
 // probed weighs the vantage points: the control plane and the witnesses. Two thirds of them have to fail; the control plane alone
-// decides, but doubtfully, and one witness alone decides nothing.
+// decides, but doubtfully, and one witness alone decides nothing. The cloud's word is no vantage point: it takes the doubt from what the
+// control plane sees, and decides nothing.
 func probed(t Track, e Evidence) opinion {
 	answers, known := own(t, e)
 	if !known {
@@ -245,7 +255,7 @@ func probed(t Track, e Evidence) opinion {
 	case 3*dead >= 2*(alive+dead) && e.Dead == 0 && !t.Served:
 		return opinion{state: dns.Unknown, reason: ReasonNoAnswer, message: "it has never answered yet: " + e.Message}
 	case 3*dead >= 2*(alive+dead):
-		return opinion{state: dns.Unhealthy, doubtful: e.Dead == 0, reason: ReasonNoAnswer, message: noAnswer(e, answers)}
+		return opinion{state: dns.Unhealthy, doubtful: !e.confirmed(), reason: ReasonNoAnswer, message: noAnswer(e, answers)}
 	case !answers:
 		message := fmt.Sprintf("%d of %d vantage points see it answer, the control plane does not: %s", alive, alive+dead, e.Message)
 		return opinion{state: dns.Degraded, reason: ReasonSplit, message: message}
@@ -270,6 +280,10 @@ func noAnswer(e Evidence, answers bool) string {
 	switch {
 	case answers:
 		return fmt.Sprintf("%d witnesses in other clusters get no answer, the control plane does", e.Dead)
+	case e.Dead == 0 && e.Targetless:
+		return "it does not answer, and its cloud says that no target of its load balancer is healthy: " + e.Message
+	case e.Dead == 0 && e.Ailing:
+		return "it does not answer, and its cloud says that zones of its cluster are impaired: " + e.Message
 	case e.Dead == 0:
 		return "it does not answer: " + e.Message
 	}

@@ -184,6 +184,7 @@ func anyEvidence(t *rapid.T) Evidence {
 		Verdict: rapid.SampledFrom([]string{"", federation.VerdictReady, federation.VerdictDegraded, federation.VerdictUnreachable, federation.VerdictDown}).Draw(t, "verdict"),
 		Wanted:  rapid.Int32Range(0, 4).Draw(t, "wanted"),
 		Alive:   rapid.IntRange(0, 3).Draw(t, "alive"), Dead: rapid.IntRange(0, 3).Draw(t, "dead"),
+		Targetless: rapid.Bool().Draw(t, "targetless"), Ailing: rapid.Bool().Draw(t, "ailing"),
 	}
 	if n := rapid.Int32Range(-1, e.Wanted).Draw(t, "ready"); n >= 0 {
 		e.Ready = &n
@@ -210,7 +211,7 @@ func TestJudgeProperties(t *testing.T) {
 			switch {
 			case next.State == "":
 				t.Fatal("there is always a state")
-			case next.Doubtful && (next.State != dns.Unhealthy && next.Reason != ReasonDoubt && next.State != dns.Draining || e.Dead > 0 && e.Fails+e.Successes > 0 || zero || e.Verdict == federation.VerdictDown):
+			case next.Doubtful && (next.State != dns.Unhealthy && next.Reason != ReasonDoubt && next.State != dns.Draining || e.confirmed() && e.Fails+e.Successes > 0 || zero || e.Verdict == federation.VerdictDown):
 				t.Fatalf("doubtful, though it is %s, or was confirmed: %+v", next.State, e)
 			case (zero || e.Verdict == federation.VerdictDown) && (next.State != dns.Unhealthy || next.Doubtful):
 				t.Fatalf("a fact makes it %s", next.State)
@@ -237,7 +238,6 @@ func TestJudgeProperties(t *testing.T) {
 // TestOneWitnessDecidesNothing: whatever one witness says, an address that answers stays, and one more witness against it never
 // makes it better.
 func TestOneWitnessDecidesNothing(t *testing.T) {
-	good := map[dns.State]int{dns.Healthy: 3, dns.Degraded: 2, dns.Draining: 2, dns.Unknown: 1, dns.Unhealthy: 0}
 	rapid.Check(t, func(t *rapid.T) {
 		e := anyEvidence(t)
 		track := rapid.SampledFrom([]Track{{}, in, out}).Draw(t, "track")
@@ -257,4 +257,47 @@ func TestOneWitnessDecidesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// good orders states.
+var good = map[dns.State]int{dns.Healthy: 3, dns.Degraded: 2, dns.Draining: 2, dns.Unknown: 1, dns.Unhealthy: 0}
+
+// TestCloudAloneRemovesNothing: what answers stays by whatever the cloud says, and what is not asked is Unknown at worst.
+func TestCloudAloneRemovesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		e := anyEvidence(t)
+		track := rapid.SampledFrom([]Track{{}, in, out}).Draw(t, "track")
+		e.Targetless, e.Ailing, e.Draining = false, false, false
+		more := e
+		more.Targetless, more.Ailing = rapid.Bool().Draw(t, "more targetless"), rapid.Bool().Draw(t, "more ailing")
+		before, _ := Judge(track, e, noon)
+		after, _ := Judge(track, more, noon)
+		switch {
+		case good[after.State] > good[before.State]:
+			t.Fatalf("its word against it makes it better: from %s to %s", before.State, after.State)
+		case e.Probed && e.Successes > 0 && after.State != before.State:
+			t.Fatalf("it answers, and is %s by the cloud's word, not %s", after.State, before.State)
+		case after.State == dns.Unhealthy && before.State != dns.Unhealthy && before.Reason != ReasonDoubt:
+			t.Fatalf("from %s (%s) to %s", before.State, before.Reason, after.State)
+		}
+	})
+}
+
+// TestCloudTakesTheDoubt: an address whose balancer has no healthy target leaves with the second failure, another one 3 s later.
+func TestCloudTakesTheDoubt(t *testing.T) {
+	for name, e := range map[string]Evidence{"nobody knows why": {}, "no targets": {Targetless: true}, "an impaired zone": {Ailing: true}} {
+		t.Run(name, func(t *testing.T) {
+			e.Probed, e.Fails = true, leaveAfter
+			next, wake := Judge(in, e, noon)
+			if !e.confirmed() {
+				if next.State != dns.Unknown || !next.Doubtful || !wake.Equal(noon.Add(doubtHold)) {
+					t.Errorf("%+v, wakes at %s", next, wake)
+				}
+				return
+			}
+			if next.State != dns.Unhealthy || next.Doubtful || next.Reason != ReasonNoAnswer {
+				t.Errorf("%+v", next)
+			}
+		})
+	}
 }

@@ -38,6 +38,7 @@ type standing struct {
 	verdict  string
 	draining bool
 	gateways bool // it serves Gateways
+	ailing   bool // its cloud says so
 	// silent is since when the member is not Ready; zero: it is, or nothing is known.
 	silent time.Time
 }
@@ -46,6 +47,9 @@ func standingOf(c *federation.Cluster) standing {
 	s := standing{draining: c.DeletionTimestamp != nil, gateways: slices.Contains(c.Status.APIGroups, gatewayGroup+"/v1")}
 	if c.Status.Verdict != nil {
 		s.verdict = c.Status.Verdict.State
+		s.ailing = slices.ContainsFunc(c.Status.Verdict.Evidence, func(e federation.Evidence) bool {
+			return e.Source == federation.SourceCloud && (e.Says == federation.SaysDead || e.Says == federation.SaysImpaired)
+		})
 	}
 	drain := func(t corev1.Taint) bool { return t.Key == federation.TaintDrain }
 	s.draining = s.draining || slices.ContainsFunc(c.Spec.Taints, drain) || slices.ContainsFunc(c.Status.Taints, drain)
@@ -58,7 +62,7 @@ func standingOf(c *federation.Cluster) standing {
 // evidence is what is known of all addresses of an entry, and when that changes by itself.
 func (m *member) evidence(e *entry, now time.Time) (Evidence, time.Time) {
 	var wake time.Time
-	evidence := Evidence{Ready: e.served.ready, Wanted: e.served.wanted, Verdict: m.verdict, Draining: m.draining, Stale: m.verdict == federation.VerdictUnreachable}
+	evidence := Evidence{Ready: e.served.ready, Wanted: e.served.wanted, Verdict: m.verdict, Draining: m.draining, Ailing: m.ailing, Stale: m.verdict == federation.VerdictUnreachable}
 	if old := m.silent.Add(staleAfter); !m.silent.IsZero() && !now.Before(old) {
 		evidence.Stale = true
 	} else if !m.silent.IsZero() {

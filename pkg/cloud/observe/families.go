@@ -145,7 +145,7 @@ func (o *Observer) Balancer(cluster, name string) (healthy, targets int, known b
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	p := o.places[o.clusters[cluster]]
-	if p == nil || !p.balancers.Known(time.Now(), tooOld*o.options.Period) {
+	if p == nil || !p.balancers.Known(time.Now(), balancersOld*o.options.Period) {
 		return 0, 0, false
 	}
 	b, has := p.balancers.Value[canonical(name)]

@@ -26,8 +26,11 @@ import (
 	"kubefed.dev/kubefed/pkg/verdict"
 )
 
-// tooOld is how many periods what was said of zones, or of load balancers, counts as evidence.
-const tooOld = 10
+// tooOld is how many periods what was said of zones counts as evidence; balancersOld that for load balancers, of which more may change.
+const (
+	tooOld       = 10
+	balancersOld = 3
+)
 
 // Options tune an Observer; a zero field means its default.
 type Options struct {
@@ -39,6 +42,8 @@ type Options struct {
 	Timeout time.Duration
 	// Published are the host names and addresses at which a cluster serves what is published; nil for none. It must return at once.
 	Published func(cluster string) []string
+	// Fares is told of a cluster after its load balancers were asked for; nil for nobody.
+	Fares func(cluster string)
 }
 
 func (o Options) withDefaults() Options {
@@ -137,11 +142,9 @@ func (o *Observer) Reconcile(ctx context.Context, request reconcile.Request) (re
 		return reconcile.Result{}, nil
 	}
 	chosen, problem := choose(cluster, o.sources)
-	if chosen == nil && (cluster.Status.Provider == "" || cluster.Status.Region == "") && len(o.sources) > 0 {
-		return reconcile.Result{}, nil // where it is may become known
-	}
-	now := time.Now()
-	status := o.enter(cluster, chosen, problem).status(cluster, now)
+	k := o.enter(cluster, chosen, problem)
+	k.waiting = chosen == nil && (cluster.Status.Provider == "" || cluster.Status.Region == "") && len(o.sources) > 0
+	status := k.status(cluster, time.Now())
 	if apiequality.Semantic.DeepEqual(cluster.Status, status) {
 		return reconcile.Result{}, nil
 	}
@@ -166,9 +169,6 @@ func (o *Observer) enter(cluster *federation.Cluster, s *Source, problem error) 
 	defer o.mu.Unlock()
 	if s == nil || problem != nil || o.ended {
 		o.leaveLocked(cluster.Name)
-		if o.ended {
-			return known{}
-		}
 		return known{source: s, problem: problem, region: cluster.Status.Region}
 	}
 	at := where{s.Name, cluster.Status.Region}
@@ -229,7 +229,7 @@ func (o *Observer) leaveLocked(cluster string) {
 }
 
 // tell has all clusters of a place looked at again.
-func (o *Observer) tell(ctx context.Context, p *place) {
+func (o *Observer) tell(ctx context.Context, p *place, family string) {
 	o.mu.Lock()
 	var all []string
 	for name, at := range o.clusters {
@@ -239,6 +239,9 @@ func (o *Observer) tell(ctx context.Context, p *place) {
 	}
 	o.mu.Unlock()
 	for _, name := range all {
+		if family == balancers && o.options.Fares != nil {
+			o.options.Fares(name)
+		}
 		select {
 		case o.changed <- event.TypedGenericEvent[types.NamespacedName]{Object: types.NamespacedName{Name: name}}:
 		case <-ctx.Done():

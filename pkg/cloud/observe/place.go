@@ -3,7 +3,6 @@ package observe
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -96,12 +95,15 @@ func (p *place) kinds() []cloud.Machine {
 // enter notes what runs in a cluster here, and says whether that has kinds of machines that nobody asked for yet.
 func (p *place) enter(cluster *federation.Cluster) (fresh bool) {
 	had := sets.New(p.kinds()...)
-	var list []cloud.Machine
+	all := sets.New[cloud.Machine]()
 	for _, m := range cluster.Status.Machines {
-		list = append(list, cloud.Machine{Type: m.Type, Zone: m.Zone, Spot: m.Spot})
+		// What else there is of the type is what the cluster could run on.
+		for _, zone := range append([]string{m.Zone}, cluster.Status.Zones...) {
+			all.Insert(cloud.Machine{Type: m.Type, Zone: zone}, cloud.Machine{Type: m.Type, Zone: zone, Spot: true})
+		}
 	}
-	p.machines[cluster.Name] = list
-	return slices.ContainsFunc(list, func(m cloud.Machine) bool { return !had.Has(m) })
+	p.machines[cluster.Name] = all.UnsortedList()
+	return !had.IsSuperset(all)
 }
 
 // errNothing says that a source has nothing to tell of a family.
@@ -145,7 +147,7 @@ func follow[T any](ctx context.Context, o *Observer, p *place, f family[T]) {
 			factRead.WithLabelValues(p.source, p.region, f.name).Set(float64(now.Unix()))
 		}
 		o.mu.Unlock()
-		o.tell(ctx, p)
+		o.tell(ctx, p, f.name)
 		timer.Reset(pause)
 	}
 }

@@ -7,20 +7,26 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/cloud"
+	"kubefed.dev/kubefed/pkg/cloud/price"
 )
+
+// priceAge is how long Cluster.status.price.at may lag behind while nothing else changes.
+const priceAge = 6 * time.Hour
 
 // maxBalancers bounds Cluster.status.cloud.balancers.
 const maxBalancers = 100
 
 // known is what is known of the place of one cluster.
 type known struct {
-	// source is nil for a cluster of which no source knows.
-	source *Source
+	// source is nil for a cluster of which no source knows; waiting says that one may once it is known where the cluster is.
+	source  *Source
+	waiting bool
 	// problem is why the source can't be asked at all.
 	problem   error
 	region    string
@@ -34,6 +40,10 @@ type known struct {
 // Status says what a Cluster's status becomes. Equal facts give an equal status, whatever the time.
 func (k known) status(cluster *federation.Cluster, now time.Time) federation.ClusterStatus {
 	status := *cluster.Status.DeepCopy()
+	status.Price = k.price(cluster, now)
+	if k.waiting {
+		return status
+	}
 	if k.source == nil {
 		status.Cloud = nil
 		meta.RemoveStatusCondition(&status.Conditions, federation.ClusterCloudKnown)
@@ -53,6 +63,36 @@ func (k known) status(cluster *federation.Cluster, now time.Time) federation.Clu
 		meta.SetStatusCondition(&status.Conditions, *c)
 	}
 	return status
+}
+
+// price is what running pods costs in a cluster: what it was where nothing is known, unless nobody is asked any more.
+func (k known) price(cluster *federation.Cluster, now time.Time) *federation.PriceStatus {
+	was := cluster.Status.Price
+	if k.source == nil && !k.waiting {
+		was = nil
+	}
+	var egress *price.Egress
+	if found := k.prices.Value; found.currency != "" {
+		egress = &price.Egress{Currency: found.currency, GiB: found.egressPerGiB}
+	}
+	updated := price.Of(cluster.Spec.Price, cluster.Status.Machines, k.prices.Value.machines, egress, was, now)
+	if k.prices.At.IsZero() && updated != nil && was != nil && updated.Source == was.Source {
+		updated.EgressGiB = was.EgressGiB // not asked since the process began
+	}
+	return settled(was, updated)
+}
+
+// settled leaves out what is no news: prices that are the same, read a little later.
+func settled(was, updated *federation.PriceStatus) *federation.PriceStatus {
+	if was == nil || updated == nil || updated.At.Sub(was.At.Time) >= priceAge {
+		return updated
+	}
+	same := updated.DeepCopy()
+	same.At = was.At
+	if apiequality.Semantic.DeepEqual(same, was) {
+		return was
+	}
+	return updated
 }
 
 // describe says how a cluster's zones are.
