@@ -80,6 +80,8 @@ type Call struct {
 	On string
 	// Project that is asked; the account's by default.
 	Project string
+	// Within is how long all pages and repetitions together may take; a minute by default.
+	Within time.Duration
 }
 
 func (c Call) operation() string { return c.Permission + " of " + c.On }
@@ -95,7 +97,10 @@ var defaultEndpoints = map[string]string{
 // only, because some of the SDK's lists do not heed the context and the options' transport does it in their place. Errors are of
 // type *cloud.Error.
 func (s *Session) Do(ctx context.Context, c Call, ask func(context.Context, []option.ClientOption) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.call)
+	if c.Within == 0 {
+		c.Within = s.call
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
 	if c.Project == "" {
 		c.Project = s.account.Project

@@ -1,4 +1,4 @@
-// Package gcptest is a Google Cloud that runs in the process: the REST protocols of GKE, OAuth and the
+// Package gcptest is a Google Cloud that runs in the process: the REST protocols of GKE, Compute Engine, Cloud Billing, OAuth and the
 // metadata server, as the official clients speak them, with one project whose state is set while it runs. It is strict: a token is
 // needed, permissions are checked, pages are cut, and what it does not know is an error. It serves tests, and as a simulated cloud.
 package gcptest
@@ -33,12 +33,17 @@ type Server struct {
 
 	clusters map[string]Cluster
 	missing  []string
+	regions  map[string]*place
+	rules    map[string]Rule
+	backends map[string]Backend
+	skus     map[string]SKU
 }
 
 // New is a cloud with a project in which there is nothing.
 func New(project string) *Server {
 	return &Server{Project: project, identities: map[string]*identity{}, tokens: map[string]issued{}, lifetime: time.Hour, denied: map[string]bool{},
-		calls: map[string]int{}, page: 500, clusters: map[string]Cluster{}}
+		calls: map[string]int{}, page: 500, clusters: map[string]Cluster{}, regions: map[string]*place{}, rules: map[string]Rule{},
+		backends: map[string]Backend{}, skus: map[string]SKU{}}
 }
 
 // Fault is an answer instead of the one that a request would have.
@@ -48,7 +53,7 @@ type Fault struct {
 	// Error is the answer; Delay comes before it, or before the right answer if there is no Error.
 	Error Refusal
 	Delay time.Duration
-	// Loop gives the right answer, with the page token of the request as that of the next page, or "again".
+	// Loop answers with the first page always, and the same token for a next one.
 	Loop bool
 	// Always stays until Heal; otherwise one request is answered so.
 	Always bool
@@ -115,7 +120,7 @@ func on(method, path, permission string, answer func(*Server, *http.Request, []s
 	return route{method, regexp.MustCompile("^" + pattern + "$"), permission, answer}
 }
 
-var routes = containerRoutes
+var routes = slices.Concat(containerRoutes, placeRoutes, balancerRoutes, billingRoutes)
 
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -164,9 +169,14 @@ func (s *Server) answer(r *http.Request, known route, parts []string, fault Faul
 	if project := projectOf(r.URL.Path); project != "" && project != s.Project || s.denied[known.permission] {
 		return reply{refusal: Denied(known.permission, s.Project)}
 	}
+	if fault.Loop {
+		query := r.URL.Query()
+		query.Del("pageToken")
+		r.URL.RawQuery = query.Encode()
+	}
 	out := known.answer(s, r, parts)
-	if fault.Loop && out.refusal.Status == 0 {
-		out.body = looped(out.body, r)
+	if list, ok := out.body.(map[string]any); ok && fault.Loop {
+		list["nextPageToken"] = "again"
 	}
 	return out
 }
@@ -214,17 +224,6 @@ func projectOf(path string) string {
 func bearer(r *http.Request) string {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	return token
-}
-
-// looped makes a list's next page the one that was asked for.
-func looped(body any, r *http.Request) any {
-	if m, ok := body.(map[string]any); ok {
-		m["nextPageToken"] = "again"
-		if page := r.URL.Query().Get("pageToken"); page != "" {
-			m["nextPageToken"] = page
-		}
-	}
-	return body
 }
 
 // cut is the part of n items that a request is answered with. The parameter for its size differs from API to API.
