@@ -46,9 +46,10 @@ e2e-dns: ## The DNS providers with BIND, Knot, PowerDNS, NSD and unbound, instal
 	  { echo "missing:$$missing. Install $(DNS_TOOLS), as packages of Debian or Ubuntu, then try again"; exit 1; }
 	$(GO) test -count=1 -timeout 10m ./e2e/dns
 
-MOTO = moto[server,route53]==5.2.5
+MOTO = moto[server,route53,ec2,eks,elbv2,sts]==5.2.5
 e2e-clouds: ## The clients of clouds with moto's server, installed from PyPI into bin/
-	@[ -x bin/moto/bin/moto_server ] || { python3 -m venv bin/moto && bin/moto/bin/pip install -q --disable-pip-version-check '$(MOTO)'; } || \
+	@[ "$$(cat bin/moto/version 2>/dev/null)" = '$(MOTO)' ] || { python3 -m venv bin/moto && bin/moto/bin/pip install -q --disable-pip-version-check '$(MOTO)' && \
+	  echo '$(MOTO)' > bin/moto/version; } || \
 	  { rm -rf bin/moto; echo "install Python 3.10 or newer with its venv module (python3-venv on Debian), then try again"; exit 1; }
 	MOTO_SERVER=$(CURDIR)/bin/moto/bin/moto_server $(GO) test -vet=off -count=1 -timeout 5m -run Moto ./pkg/cloud/...
 

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"kubefed.dev/kubefed/pkg/cloud/aws/awstest"
 	"kubefed.dev/kubefed/pkg/cloud/aws/places"
 	"kubefed.dev/kubefed/pkg/cloud/config"
+	"kubefed.dev/kubefed/pkg/cloud/permissions"
 )
 
 const (
@@ -65,6 +67,13 @@ func simulate(t *testing.T, regions ...string) (*awstest.Cloud, *Finder) {
 	c.SetCluster("eu-west-1", awstest.Cluster{Name: "new", Version: "1.36", Status: "CREATING"})
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		for _, asked := range c.Operations() {
+			if asked != "sts:GetCallerIdentity" && !slices.ContainsFunc(permissions.Of(config.AWS), func(p permissions.Permission) bool { return p.Name == asked }) {
+				t.Errorf("%s is asked for, and no permission that is listed", asked)
+			}
+		}
+	})
 	return c, open(t, config.Account{Regions: regions, Credentials: []config.Credentials{keyFile(t, keyID, "")}, Endpoints: map[string]string{"*": server.URL}})
 }
 

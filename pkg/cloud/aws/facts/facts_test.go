@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,18 +17,17 @@ import (
 	"kubefed.dev/kubefed/pkg/cloud/aws"
 	"kubefed.dev/kubefed/pkg/cloud/aws/awstest"
 	"kubefed.dev/kubefed/pkg/cloud/config"
+	"kubefed.dev/kubefed/pkg/cloud/permissions"
 )
 
-const region = "us-east-1"
+const (
+	region = "us-east-1"
+	secret = "a/secret+key"
+)
 
 // simulate is an account with something of everything, and Facts of it that have a clock of their own.
 func simulate(t *testing.T) (*awstest.Cloud, *Facts, func(time.Duration)) {
 	t.Helper()
-	for name, v := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIAHOSTILE", "AWS_SECRET_ACCESS_KEY": "hostile", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
-		"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_PRICING": "http://127.0.0.1:1", "AWS_REGION": "hostile-1"} {
-		t.Setenv(name, v)
-	}
-	const secret = "a/secret+key"
 	c := awstest.New()
 	c.SetKey(awstest.Key{ID: "AKID", Secret: secret, ARN: "arn:aws:iam::123456789012:user/ops"})
 	c.SetPage(2)
@@ -41,19 +41,36 @@ func simulate(t *testing.T) (*awstest.Cloud, *Facts, func(time.Duration)) {
 	c.SetEgress(region, 0.08)
 	server := httptest.NewServer(c)
 	t.Cleanup(server.Close)
+	f := of(session(t, server.URL))
+	ahead := time.Duration(0)
+	f.now = func() time.Time { return start.Add(ahead) }
+	t.Cleanup(func() {
+		for _, asked := range c.Operations() {
+			if !slices.ContainsFunc(permissions.Of(config.AWS), func(p permissions.Permission) bool { return p.Name == asked }) {
+				t.Errorf("%s is asked for, and no permission that is listed", asked)
+			}
+		}
+	})
+	return c, f, func(d time.Duration) { ahead += d }
+}
+
+// session is one with the key, where the environment has others.
+func session(t *testing.T, url string) *aws.Session {
+	t.Helper()
+	for name, v := range map[string]string{"AWS_ACCESS_KEY_ID": "AKIAHOSTILE", "AWS_SECRET_ACCESS_KEY": "hostile", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+		"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_PRICING": "http://127.0.0.1:1", "AWS_REGION": "hostile-1"} {
+		t.Setenv(name, v)
+	}
 	file := filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(file, []byte("[default]\naws_access_key_id = AKID\naws_secret_access_key = "+secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	session, err := aws.Open(t.Context(), config.Account{Name: "prod", Provider: config.AWS, Endpoints: map[string]string{"*": server.URL}, RequestsPerSecond: 1000,
+	s, err := aws.Open(t.Context(), config.Account{Name: "prod", Provider: config.AWS, Endpoints: map[string]string{"*": url}, RequestsPerSecond: 1000,
 		Credentials: []config.Credentials{{Static: &config.StaticCredentials{File: file}}}}, aws.Patience(30*time.Second, time.Millisecond))
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := of(session)
-	ahead := time.Duration(0)
-	f.now = func() time.Time { return start.Add(ahead) }
-	return c, f, func(d time.Duration) { ahead += d }
+	return s
 }
 
 var start = time.Now()

@@ -1,14 +1,7 @@
 package route53
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/google/go-cmp/cmp"
 
+	"kubefed.dev/kubefed/pkg/cloud/aws/moto"
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
@@ -26,12 +20,10 @@ import (
 // takes a CNAME beside other data and a CREATE of what exists, deletes a SetIdentifier from all names at once, and knows no
 // StartRecordIdentifier. So here are the calls that succeed at Route 53, and none whose refusal matters.
 func TestWireOfMoto(t *testing.T) {
-	program := os.Getenv("MOTO_SERVER")
-	if program == "" {
-		t.Log("not run: MOTO_SERVER names no server; use make e2e-clouds")
+	url := moto.Start(t)
+	if url == "" {
 		return
 	}
-	url := startMoto(t, program)
 	client, err := NewClient(t.Context(), Account{Endpoint: url, RequestsPerSecond: 1000})
 	if err != nil {
 		t.Fatal(err)
@@ -127,66 +119,4 @@ func changesOf(before, after []dns.RecordSet) []dns.Change {
 		changes = append(changes, *c)
 	}
 	return changes
-}
-
-// startMoto runs a server that ends with the test.
-func startMoto(t *testing.T, program string) string {
-	t.Helper()
-	// moto takes no port 0: a free one is looked for, and another one if it is taken meanwhile.
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := l.Addr().String()
-		_, port, _ := net.SplitHostPort(address)
-		_ = l.Close()
-		var output bytes.Buffer
-		cmd := exec.CommandContext(t.Context(), program, "-H", "127.0.0.1", "-p", port)
-		cmd.Stdout, cmd.Stderr = &output, &output
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		t.Cleanup(func() {
-			_ = cmd.Process.Signal(syscall.SIGTERM)
-			<-done
-			if t.Failed() {
-				t.Logf("moto says:\n%s", output.String())
-			}
-		})
-		if err := answers(t.Context(), "http://"+address, done); err == nil {
-			return "http://" + address
-		} else if !bytes.Contains(output.Bytes(), []byte("in use")) {
-			t.Fatalf("%v\n%s", err, output.String())
-		}
-	}
-	t.Fatal("no port was free")
-	return ""
-}
-
-// answers waits for an answer of any kind.
-func answers(ctx context.Context, url string, done chan error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		reply, err := http.DefaultClient.Do(r)
-		if err == nil {
-			return reply.Body.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("moto does not answer: %w", err)
-		case err := <-done:
-			done <- err
-			return fmt.Errorf("moto ended: %w", err)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
 }
