@@ -50,7 +50,9 @@ func (o *cloudOptions) load() (*cloudconfig.Config, error) {
 }
 
 // openers make the clients of an account, by its provider.
-var openers = map[string]func(context.Context, cloudconfig.Account) (observe.Clients, error){}
+var openers = map[string]func(context.Context, cloudconfig.Account) (observe.Clients, error){
+	cloudconfig.AWS: openAWS,
+}
 
 // sources are the accounts and sites of the file. Nobody is asked yet.
 func (o *cloudOptions) sources() ([]observe.Source, error) {

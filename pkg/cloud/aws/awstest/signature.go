@@ -40,7 +40,7 @@ func signed(r *http.Request) (*signature, error) {
 	case header != "":
 		rest, ok := strings.CutPrefix(header, algorithm+" ")
 		if !ok {
-			return nil, errors.New("Authorization is not " + algorithm)
+			return nil, errors.New("authorization is not " + algorithm)
 		}
 		for part := range strings.SplitSeq(rest, ",") {
 			name, value, _ := strings.Cut(strings.TrimSpace(part), "=")

@@ -1,0 +1,17 @@
+package main
+
+import (
+	"context"
+
+	"kubefed.dev/kubefed/pkg/cloud/aws/facts"
+	cloudconfig "kubefed.dev/kubefed/pkg/cloud/config"
+	"kubefed.dev/kubefed/pkg/cloud/observe"
+)
+
+func openAWS(ctx context.Context, account cloudconfig.Account) (observe.Clients, error) {
+	f, err := facts.New(ctx, account)
+	if err != nil {
+		return observe.Clients{}, err
+	}
+	return observe.Clients{Regions: f, Prices: f, Balancers: f}, nil
+}
