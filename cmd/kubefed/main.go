@@ -10,7 +10,9 @@ import (
 	"kubefed.dev/kubefed/pkg/cloud/gcp/gke"
 )
 
+// clouds are those that can be asked for clusters.
+var clouds = []cli.Cloud{{Provider: config.AWS, Open: eks.New}, {Provider: config.GCP, Open: gke.New}}
+
 func main() {
-	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr},
-		cli.Cloud{Provider: config.AWS, Open: eks.New}, cli.Cloud{Provider: config.GCP, Open: gke.New}))
+	os.Exit(cli.Main(os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, clouds...))
 }

@@ -147,10 +147,13 @@ func accountsPath(t *testing.T) string {
 func TestDiscover(t *testing.T) {
 	joined := federation.Cluster{Spec: federation.ClusterSpec{Server: "https://prod-a.gr7.us-east-1.eks.amazonaws.com:443/"}}
 	joined.Name = "gondor"
-	kubeconfig := cloudFederation(t, joined)
+	// At another address, but by its reference.
+	moved := federation.Cluster{Spec: federation.ClusterSpec{Server: "https://192.0.2.1"}}
+	moved.Name, moved.Annotations = "rohan", map[string]string{federation.AnnotationReference: "eks:us-east-1/prod-c"}
+	kubeconfig := cloudFederation(t, joined, moved)
 	f := &fakeCloud{
 		clusters: map[string][]cloud.Cluster{
-			"prod": {eksCluster("us-east-1", "prod-a", "ACTIVE"), eksCluster("us-east-1", "prod-b", "CREATING")},
+			"prod": {eksCluster("us-east-1", "prod-a", "ACTIVE"), eksCluster("us-east-1", "prod-b", "CREATING"), eksCluster("us-east-1", "prod-c", "ACTIVE")},
 			"test": {eksCluster("eu-west-1", "try", "ACTIVE")},
 		},
 		failures: map[string]error{"eu-west-1": &cloud.Error{Kind: cloud.Denied, Operation: "eks:ListClusters in eu-west-1", Advice: "allow eks:ListClusters"}},
@@ -167,7 +170,7 @@ func TestDiscover(t *testing.T) {
 		t.Errorf("exit code %d, errors %s", code, errs)
 	}
 	wantGolden(t, "discover-wide.txt", out)
-	if code, out, _ = asked(t, f, kubeconfig, "discover", "aws", file, "--region=us-east-1", "-o", "name"); code != ExitOK || out != "eks:us-east-1/prod-a\neks:us-east-1/prod-b\n" {
+	if code, out, _ = asked(t, f, kubeconfig, "discover", "aws", file, "--region=us-east-1", "-o", "name"); code != ExitOK || out != "eks:us-east-1/prod-a\neks:us-east-1/prod-b\neks:us-east-1/prod-c\n" {
 		t.Errorf("names: exit code %d, %s", code, out)
 	}
 	code, out, _ = asked(t, f, kubeconfig, "discover", "aws", file, "--account=test", "-o", "json")

@@ -131,7 +131,7 @@ func findClusters(ctx context.Context, known clouds, f accountFlags, account con
 	return list, err
 }
 
-// markJoined fills in which clusters have joined, by the address of their API.
+// markJoined fills in which clusters have joined, by what their cloud calls them or by the address of their API.
 func markJoined(ctx context.Context, f FederationFlags, clusters []discoveredCluster) (name string, err error) {
 	found, err := FindFederation(ctx, f)
 	if err != nil {
@@ -148,9 +148,13 @@ func markJoined(ctx context.Context, f FederationFlags, clusters []discoveredClu
 	names := map[string]string{}
 	for _, c := range joined.Items {
 		names[place(c.Spec.Server)] = c.Name
+		if r := c.Annotations[federation.AnnotationReference]; r != "" {
+			names[r] = c.Name
+		}
 	}
 	for i := range clusters {
-		if clusters[i].Endpoint != "" {
+		clusters[i].Joined = names[clusters[i].Reference]
+		if clusters[i].Joined == "" && clusters[i].Endpoint != "" {
 			clusters[i].Joined = names[place(clusters[i].Endpoint)]
 		}
 	}

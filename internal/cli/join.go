@@ -100,7 +100,7 @@ func runJoin(ctx context.Context, s Streams, known clouds, args []string, f join
 	var managed *managedCluster
 	var member *rest.Config
 	if reference != nil {
-		if managed, err = f.find(ctx, s, known, *reference); err != nil {
+		if managed, err = known.find(ctx, s, f.accountFlags, *reference); err != nil {
 			return err
 		}
 		member = managed.config
@@ -110,6 +110,9 @@ func runJoin(ctx context.Context, s Streams, known clouds, args []string, f join
 	options := cluster.JoinOptions{
 		Name: name, Federation: found.Config, Member: member, Labels: f.labels, Provider: f.provider, Region: f.region, Zones: f.zones,
 		CustomResources: f.customResources, Timeout: f.timeout, Progress: progressTo(s),
+	}
+	if reference != nil {
+		options.Reference = reference.String()
 	}
 	if f.witness {
 		options.Witness = f.witnessImage

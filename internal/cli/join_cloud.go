@@ -72,14 +72,14 @@ type managedCluster struct {
 }
 
 // find asks the clouds for a cluster, and proves to it who asks.
-func (f *joinFlags) find(ctx context.Context, s Streams, known clouds, r cloud.Reference) (*managedCluster, error) {
+func (c clouds) find(ctx context.Context, s Streams, f accountFlags, r cloud.Reference) (*managedCluster, error) {
 	progress := progressTo(s)
 	progress("looking for %s", r)
 	accounts, err := f.accounts(providerOf(r.Service), r.Project)
 	if err != nil {
 		return nil, err
 	}
-	m, err := known.one(ctx, f.accountFlags, accounts, r)
+	m, err := c.one(ctx, f, accounts, r)
 	if err != nil {
 		return nil, err
 	}

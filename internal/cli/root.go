@@ -122,7 +122,7 @@ func NewRoot(s Streams, known ...Cloud) *cobra.Command {
 		newJoin(s, known),
 		newDiscover(s, known),
 		newCloud(s, known),
-		newUnjoin(s),
+		newUnjoin(s, known),
 	)
 	return root
 }

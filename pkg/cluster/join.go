@@ -27,7 +27,9 @@ type JoinOptions struct {
 	// Federation and Member are the user's own ways to both. Nothing of Member's credentials is stored.
 	Federation, Member *rest.Config
 	// Labels, Provider, Region and Zones override what nodes say; what is empty leaves an existing Cluster's alone.
-	Labels           map[string]string
+	Labels map[string]string
+	// Reference is what the cluster's cloud calls it, if it was found by that.
+	Reference        string
 	Provider, Region string
 	Zones            []string
 	// CustomResources lets the federation extend its rights to the custom resources that it federates.
@@ -186,6 +188,9 @@ func (s *survey) clusterObject(o JoinOptions) *federation.Cluster {
 		cluster.Labels = map[string]string{}
 	}
 	maps.Copy(cluster.Labels, o.Labels)
+	if o.Reference != "" {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, federation.AnnotationReference, o.Reference)
+	}
 	spec := &cluster.Spec
 	spec.Server, spec.SecretName, spec.ClusterID = s.server, secretName(o.Name), s.clusterID
 	if o.Provider != "" {

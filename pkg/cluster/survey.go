@@ -245,7 +245,11 @@ func PlanJoin(ctx context.Context, o JoinOptions) (info Info, member, fed []clie
 	secret := clusterSecret(o.Name, "(the cluster issues it to service account federation-system/kubefed)", s.ca)
 	cluster := s.clusterObject(o)
 	// As a manifest: without what the server fills in.
+	annotations := cluster.Annotations
 	cluster.ObjectMeta = metav1.ObjectMeta{Name: cluster.Name, Labels: cluster.Labels}
+	if r := annotations[federation.AnnotationReference]; r != "" {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, federation.AnnotationReference, r)
+	}
 	cluster.Status = federation.ClusterStatus{}
 	for _, list := range []struct {
 		to   *[]client.Object

@@ -60,6 +60,9 @@ const (
 // sets it and takes it away.
 const AnnotationDrill = GroupName + "/drill"
 
+// AnnotationReference on a Cluster is what its cloud calls it, such as "eks:us-east-1/prod-a", where it was joined by that.
+const AnnotationReference = GroupName + "/cloud-reference"
+
 // Annotations that say how the names of a Service, Ingress or Gateway answer. Each wins over the field of DNSSettings of the
 // same name in the object's policy. Values of enumerations are read whatever their case.
 const (
