@@ -148,6 +148,53 @@ func TestDNS(t *testing.T) {
 	})
 }
 
+// slow pods are ready ten seconds after they begin.
+var slow = strings.NewReplacer("replicas: 3", "replicas: 6", "port: http}, periodSeconds: 1", "port: http}, initialDelaySeconds: 10, periodSeconds: 1",
+	"metadata: {name: web}\nspec: {type", "metadata: {name: web, annotations: {federation.kubefed.dev/dns-ttl: \"5\"}}\nspec: {type").Replace(named)
+
+// TestDrainHandsOver: a drained cluster answers until its replicas' replacements are ready, then leaves DNS; its pods go when no client
+// can hold its address any more.
+func TestDrainHandsOver(t *testing.T) {
+	server, ns := dnsServer(t), namespace(t, "hands-over")
+	t.Cleanup(func() {
+		_, _ = federation.run(context.Background(), "kubefed", "uncordon", "gondor", "--context="+federationName)
+	})
+	apply(t, federationName, into(ns, propagation("  moves: {maxMoving: 100%}")+"\n---"+slow))
+	placedAs(t, ns, "Deployment", "gondor 2, rohan 2, shire 2", 60*time.Second)
+	at := map[string]string{}
+	for _, member := range members {
+		at[member] = text(service(t, member, ns), "status", "loadBalancer", "ingress", "0", "ip")
+	}
+	host := "web." + ns + "." + federationName + ".svc.example.com"
+	answering(t, "all members answer", server, 60*time.Second, map[string]string{host: joined(at, members...)})
+	elsewhere := func() (n int) {
+		for _, member := range []string{"rohan", "shire"} {
+			d, _ := get(t, member, "deployment/web", "-n", ns)
+			n += number(d, "status", "readyReplicas")
+		}
+		return n
+	}
+	taints(t, "gondor", `[{"key":"federation.kubefed.dev/drain","effect":"NoExecute"}]`)
+	start := time.Now()
+	answering(t, "gondor left the answers", server, 90*time.Second, map[string]string{host: joined(at, "rohan", "shire")})
+	if n := elsewhere(); n < 6 {
+		t.Errorf("gondor left the answers when %d of 6 replicas were ready elsewhere", n)
+	}
+	left := time.Now()
+	if d, _ := get(t, "gondor", "deployment/web", "-n", ns); number(d, "status", "readyReplicas") != 2 {
+		t.Errorf("gondor has %d ready replicas while clients hold its address, want 2", number(d, "status", "readyReplicas"))
+	}
+	eventually(t, "its pods gone", 120*time.Second, func() (bool, string) {
+		d, there := get(t, "gondor", "deployment/web", "-n", ns)
+		return !there || number(d, "status", "readyReplicas") == 0, "they are there"
+	})
+	// The highest TTL was 5 s; resolvers are given 30 s more.
+	if held := time.Since(left); held < 34*time.Second {
+		t.Errorf("its pods went %s after its address had left DNS", held)
+	}
+	t.Logf("the address left after %.1f s, the pods %.1f s later", left.Sub(start).Seconds(), time.Since(left).Seconds())
+}
+
 // service waits for a member's load balancer.
 func service(t *testing.T, member, ns string) (found map[string]any) {
 	t.Helper()

@@ -18,7 +18,7 @@ const (
 	Unhealthy State = "Unhealthy"
 	// Unknown: nothing new was learned. It stays published if it is, and stays out if it is not.
 	Unknown State = "Unknown"
-	// Draining is on its way out by intent: no answer names it while others are there.
+	// Draining is on its way out by intent: no answer names it while others are there, unless it is Kept.
 	Draining State = "Draining"
 )
 
@@ -40,6 +40,8 @@ type Endpoint struct {
 	// Order is the rank of the cluster's group for policy Ordered; the lowest with a usable endpoint answers.
 	Order int
 	State State
+	// Kept: Draining, and what takes its place is not ready yet: it answers as a healthy one.
+	Kept bool
 	// Doubtful: Unhealthy, or about to be, on the evidence of reachability alone, from one vantage point; no watch confirmed it.
 	Doubtful bool
 }

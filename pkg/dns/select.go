@@ -39,7 +39,7 @@ func Choose(s Subject) ([]Endpoint, Basis) {
 		known = append(known, e)
 		published := slices.ContainsFunc(e.Addresses, func(a netip.Addr) bool { return slices.Contains(s.Published, a.Unmap()) })
 		switch {
-		case e.State == Healthy, e.State == Degraded, e.State == Unknown && published:
+		case e.State == Healthy, e.State == Degraded, e.State == Unknown && published, e.State == Draining && e.Kept:
 			usable = append(usable, e)
 		case e.State == Draining:
 			draining = append(draining, e)

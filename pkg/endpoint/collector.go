@@ -46,13 +46,15 @@ type Observed struct {
 	Hostnames []string
 	// Ready pods are behind it; nil: unknown.
 	Ready *int32
+	// Starting pods are behind it, too, and not ready.
+	Starting int32
 	// Reason is one word, Message says it to people, Since is when State became so.
 	Reason, Message string
 	Since           time.Time
 }
 
 func (o Observed) same(p Observed) bool {
-	return o.State == p.State && o.Doubtful == p.Doubtful && o.Reason == p.Reason && o.Weight == p.Weight && sameCount(o.Ready, p.Ready) &&
+	return o.State == p.State && o.Doubtful == p.Doubtful && o.Reason == p.Reason && o.Weight == p.Weight && sameCount(o.Ready, p.Ready) && o.Starting == p.Starting &&
 		slices.Equal(o.Addresses, p.Addresses) && slices.Equal(o.Ports, p.Ports) && slices.Equal(o.Hostnames, p.Hostnames)
 }
 

@@ -249,6 +249,7 @@ func (e *entry) observe(all []located) Observed {
 	o.Cluster, o.Addresses, o.State, o.Doubtful, o.Weight = e.cluster, addresses, chief.State, chief.Doubtful, 1
 	if e.served.ready != nil {
 		o.Weight = uint32(max(0, *e.served.ready))
+		o.Starting = max(0, e.served.wanted-*e.served.ready)
 	}
 	for _, p := range e.served.ports {
 		o.Ports = append(o.Ports, dns.Port{Name: p.name, Protocol: p.protocol, Number: p.number})

@@ -29,6 +29,7 @@ func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
 
 func (w World) endpoint(c federation.ClusterEndpoint) dns.Endpoint {
 	e := dns.Endpoint{Cluster: c.Name, Addresses: addresses(c.Addresses), Hostnames: c.Hostnames, State: dns.State(c.State), Order: int(c.Order)}
+	e.Kept = e.State == dns.Draining && c.Reason == federation.EndpointHandingOver
 	if c.Ready != nil {
 		e.Weight = uint32(max(*c.Ready, 0))
 	}

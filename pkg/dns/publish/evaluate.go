@@ -145,6 +145,9 @@ func (p *Publisher) entry(ctx context.Context, key Key) (*entry, error) {
 	e := p.facts.entryOf(o, p.source.Endpoints(key))
 	if e != nil {
 		p.ask(key, e.settings.Probe)
+		if again := p.moves.keep(e, p.options.now()); again > 0 {
+			time.AfterFunc(again, func() { p.inbox.add(key) })
+		}
 	}
 	return e, nil
 }

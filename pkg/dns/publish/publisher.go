@@ -106,12 +106,13 @@ type Publisher struct {
 	// read are the clusters that were read, by kind.
 	read  map[string]bool
 	asked map[Key]*federation.EndpointProbe
+	moves handovers
 }
 
 // New makes a publisher of what a source says. Call it before the catalog and the source are started.
 func New(options Options, clients Clients, catalog *kind.Catalog, source Source) *Publisher {
 	options.fill()
-	p := &Publisher{options: options, clients: clients, catalog: catalog, source: source, board: newBoard(), asked: map[Key]*federation.EndpointProbe{}}
+	p := &Publisher{options: options, clients: clients, catalog: catalog, source: source, board: newBoard(), asked: map[Key]*federation.EndpointProbe{}, moves: handovers{}}
 	p.inbox.wake = make(chan struct{}, 1)
 	p.facts = facts{federation: options.Federation, owned: func(name string) bool { return p.options.zoneOf(name) != "" }, read: source.Read}
 	if len(options.Zones) > 0 {

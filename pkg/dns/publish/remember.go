@@ -26,6 +26,7 @@ func (p *Publisher) remember(ctx context.Context) error {
 			continue
 		}
 		p.source.Remember(key, observedOf(g.Status))
+		p.moves.recall(key, g.Status.Clusters)
 		p.writer.mark(key.Ref())
 	}
 	return nil

@@ -23,6 +23,8 @@ type Observed struct {
 	Hostnames []string
 	// Ready counts ready pods, nil where that is unknown.
 	Ready *int32
+	// Starting counts those that are there too, and not ready.
+	Starting int32
 	// Reason is one word, Message a sentence.
 	Reason, Message string
 	// Since is when the state became so.

@@ -221,6 +221,9 @@ type PublishedZone struct {
 const (
 	EndpointsPublished = "Published"
 
+	// EndpointHandingOver is the reason of a ClusterEndpoint that drains and answers still: what takes its place is not ready yet.
+	EndpointHandingOver = "HandingOver"
+
 	ReasonPublished       = "Published"
 	ReasonPending         = "Pending"         // not written, or not seen at every server yet
 	ReasonNameConflict    = "Conflict"        // someone else's record is at a name
