@@ -13,8 +13,8 @@ import (
 )
 
 // Find implements cloud.Balancers: load balancers of Google Cloud have addresses, and no names. Rules that are for other ports of
-// the same address are one load balancer. One whose targets are not behind a backend service or a target pool, such as that of an
-// Ingress, has none here: nothing is known of them.
+// the same address are one load balancer. One whose targets are behind anything but backend services, target pools and HTTP(S)
+// proxies has none here: nothing is known of them.
 func (f *Facts) Find(ctx context.Context, region string, names []string) ([]cloud.Balancer, error) {
 	var found []*computepb.ForwardingRule
 	for _, list := range []func(context.Context, string) ([]*computepb.ForwardingRule, error){f.regionalRules, f.globalRules} {
@@ -28,31 +28,23 @@ func (f *Facts) Find(ctx context.Context, region string, names []string) ([]clou
 			}
 		}
 	}
-	type behind struct{ address, backend string }
-	balancers, seen := map[string]*cloud.Balancer{}, map[behind]bool{}
+	balancers, behind := map[string]*cloud.Balancer{}, map[string]map[string]bool{}
 	for _, r := range found {
 		address := r.GetIPAddress()
-		b := balancers[address]
-		if b == nil {
-			b = &cloud.Balancer{Addresses: []string{address}}
-			balancers[address] = b
+		if balancers[address] == nil {
+			balancers[address], behind[address] = &cloud.Balancer{Addresses: []string{address}}, map[string]bool{}
 		}
-		backend := r.GetBackendService()
-		if backend == "" {
-			backend = r.GetTarget()
-		}
-		if seen[behind{address, backend}] {
-			continue
-		}
-		seen[behind{address, backend}] = true
-		health, err := f.health(ctx, region, address, backend)
+		backends, err := f.backends(ctx, region, r)
 		if err != nil {
 			return nil, err
 		}
-		for _, h := range health {
-			b.Targets++
-			if h.GetHealthState() == "HEALTHY" {
-				b.Healthy++
+		for _, backend := range backends {
+			if behind[address][backend] {
+				continue
+			}
+			behind[address][backend] = true
+			if err := f.count(ctx, balancers[address], region, backend); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -62,6 +54,37 @@ func (f *Facts) Find(ctx context.Context, region string, names []string) ([]clou
 	}
 	slices.SortFunc(out, func(a, b cloud.Balancer) int { return strings.Compare(a.Addresses[0], b.Addresses[0]) })
 	return out, nil
+}
+
+// backends are the URLs of backend services and target pools behind a rule; one that was removed meanwhile has none.
+func (f *Facts) backends(ctx context.Context, region string, r *computepb.ForwardingRule) ([]string, error) {
+	switch target := r.GetTarget(); {
+	case r.GetBackendService() != "":
+		return []string{r.GetBackendService()}, nil
+	case strings.Contains(target, "/targetHttpProxies/"), strings.Contains(target, "/targetHttpsProxies/"):
+		services, err := f.services(ctx, region, r.GetIPAddress(), target)
+		if err != nil && cloud.KindOf(err) == cloud.NotFound {
+			return nil, nil
+		}
+		return services, err
+	default:
+		return []string{target}, nil
+	}
+}
+
+// count adds the targets behind a backend to a load balancer.
+func (f *Facts) count(ctx context.Context, b *cloud.Balancer, region, backend string) error {
+	health, err := f.health(ctx, region, b.Addresses[0], backend)
+	if err != nil {
+		return err
+	}
+	for _, h := range health {
+		b.Targets++
+		if h.GetHealthState() == "HEALTHY" {
+			b.Healthy++
+		}
+	}
+	return nil
 }
 
 func (f *Facts) regionalRules(ctx context.Context, region string) (rules []*computepb.ForwardingRule, err error) {

@@ -110,6 +110,9 @@ func TestFind(t *testing.T) {
 	s.SetBackend(gcptest.Backend{Name: "web", Region: region, Healthy: map[string]map[string]bool{"group-a": {"a1": true, "a2": false}, "group-b": {"b1": true}}})
 	s.SetBackend(gcptest.Backend{Name: "pool", Region: region, Pool: true, Healthy: map[string]map[string]bool{"": {"p1": true, "p2": false}}})
 	s.SetBackend(gcptest.Backend{Name: "world", Healthy: map[string]map[string]bool{"group-w": {"w1": true}}})
+	s.SetBackend(gcptest.Backend{Name: "not-found", Healthy: map[string]map[string]bool{"group-n": {"n1": true}}})
+	s.SetProxy(gcptest.Proxy{Name: "ingress", Default: "not-found", Paths: map[string]string{"/": "world", "/shop": "world"}})
+	s.SetProxy(gcptest.Proxy{Name: "gateway", Region: region, HTTPS: true, Default: "web"})
 	for _, r := range []gcptest.Rule{
 		{Name: "web-80", Region: region, Address: "192.0.2.1", Port: 80, Backend: "web"},
 		{Name: "web-443", Region: region, Address: "192.0.2.1", Port: 443, Backend: "web"},
@@ -117,14 +120,17 @@ func TestFind(t *testing.T) {
 		{Name: "far-80", Region: "us-central1", Address: "192.0.2.3", Port: 80, Backend: "far"},
 		{Name: "other-80", Region: region, Address: "192.0.2.4", Port: 80, Backend: "web"},
 		{Name: "world-80", Address: "192.0.2.5", Port: 80, Backend: "world"},
-		{Name: "ingress-80", Address: "192.0.2.6", Port: 80, Target: "https://www.googleapis.com/compute/v1/projects/earth-1/global/targetHttpProxies/k8s"},
+		{Name: "ingress-80", Address: "192.0.2.6", Port: 80, Proxy: "ingress"},
+		{Name: "gateway-443", Region: region, Address: "192.0.2.8", Port: 443, Proxy: "gateway"},
+		{Name: "lost-80", Address: "192.0.2.9", Port: 80, Proxy: "lost"},
 		{Name: "removed-80", Region: region, Address: "192.0.2.7", Port: 80, Backend: "gone"},
 	} {
 		s.SetRule(r)
 	}
-	names := []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.5", "192.0.2.6", "192.0.2.7", "lb.example.com"}
+	names := []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.9", "lb.example.com"}
 	want := []cloud.Balancer{{Addresses: []string{"192.0.2.1"}, Healthy: 2, Targets: 3}, {Addresses: []string{"192.0.2.2"}, Healthy: 1, Targets: 2},
-		{Addresses: []string{"192.0.2.5"}, Healthy: 1, Targets: 1}, {Addresses: []string{"192.0.2.6"}}, {Addresses: []string{"192.0.2.7"}}}
+		{Addresses: []string{"192.0.2.5"}, Healthy: 1, Targets: 1}, {Addresses: []string{"192.0.2.6"}, Healthy: 1, Targets: 1},
+		{Addresses: []string{"192.0.2.7"}}, {Addresses: []string{"192.0.2.8"}, Healthy: 2, Targets: 3}, {Addresses: []string{"192.0.2.9"}}}
 	got, err := f.Find(t.Context(), region, names)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
@@ -132,7 +138,7 @@ func TestFind(t *testing.T) {
 	if err := s.SetHealth(region, "web", false); err != nil {
 		t.Fatal(err)
 	}
-	want[0].Healthy = 0
+	want[0].Healthy, want[5].Healthy = 0, 0
 	got, err = f.Find(t.Context(), region, names)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)

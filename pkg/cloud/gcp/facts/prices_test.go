@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"cloud.google.com/go/compute/apiv1/computepb"
+	"github.com/google/go-cmp/cmp"
+
 	"kubefed.dev/kubefed/pkg/cloud"
 )
 
@@ -55,6 +58,32 @@ func TestPartOf(t *testing.T) {
 	} {
 		if got, ok := partOf(text); ok != (want != part{}) || got != want {
 			t.Errorf("%q is %+v, %v", text, got, ok)
+		}
+	}
+}
+
+func TestServicesOf(t *testing.T) {
+	service := func(name string) *string { return &name }
+	rules := func(fallback string, services ...string) *computepb.PathMatcher {
+		m := &computepb.PathMatcher{DefaultService: service(fallback)}
+		for _, s := range services {
+			m.PathRules = append(m.PathRules, &computepb.PathRule{Service: service(s)})
+		}
+		return m
+	}
+	for name, c := range map[string]struct {
+		urls *computepb.UrlMap
+		want []string
+	}{
+		"nothing":                    {&computepb.UrlMap{}, nil},
+		"the default alone":          {&computepb.UrlMap{DefaultService: service("a")}, []string{"a"}},
+		"not the one for the rest":   {&computepb.UrlMap{DefaultService: service("404"), PathMatchers: []*computepb.PathMatcher{rules("404", "b", "a", "b")}}, []string{"a", "b"}},
+		"unless a rule names it too": {&computepb.UrlMap{DefaultService: service("a"), PathMatchers: []*computepb.PathMatcher{rules("c", "a")}}, []string{"a", "c"}},
+		"by weight": {&computepb.UrlMap{PathMatchers: []*computepb.PathMatcher{{RouteRules: []*computepb.HttpRouteRule{{RouteAction: &computepb.HttpRouteAction{
+			WeightedBackendServices: []*computepb.WeightedBackendService{{BackendService: service("new")}, {BackendService: service("old")}}}}}}}}, []string{"new", "old"}},
+	} {
+		if diff := cmp.Diff(c.want, servicesOf(c.urls)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
 	}
 }

@@ -16,8 +16,17 @@ type Rule struct {
 	Region  string
 	Address string
 	Port    int
-	// Backend is a backend's name; Target the URL of something else, such as a proxy.
-	Backend, Target string
+	// Backend is a backend's name; Proxy that of an HTTP(S) proxy instead.
+	Backend, Proxy string
+}
+
+// Proxy is an HTTP(S) proxy with its URL map, which has the same name.
+type Proxy struct {
+	Name, Region string
+	HTTPS        bool
+	// Default is the backend of what no rule names, Paths that of a path.
+	Default string
+	Paths   map[string]string
 }
 
 // Backend is a backend service, or a target pool as older load balancers have it.
@@ -33,6 +42,14 @@ func (s *Server) SetRule(r Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.rules[r.Region+"/"+r.Name] = r
+}
+
+// SetProxy makes a proxy or changes it.
+func (s *Server) SetProxy(p Proxy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.Paths = maps.Clone(p.Paths)
+	s.proxies[p.Region+"/"+p.Name] = p
 }
 
 // RemoveRule ends a forwarding rule.
@@ -83,6 +100,12 @@ var balancerRoutes = []route{
 	on(http.MethodGet, inGlobal+"/backendServices/{backend}", "compute.backendServices.get", (*Server).getBackend),
 	on(http.MethodPost, inRegion+"/backendServices/{backend}/getHealth", "compute.regionBackendServices.get", (*Server).groupHealth),
 	on(http.MethodPost, inGlobal+"/backendServices/{backend}/getHealth", "compute.backendServices.get", (*Server).groupHealth),
+	on(http.MethodGet, inRegion+"/targetHttpProxies/{proxy}", "compute.regionTargetHttpProxies.get", getProxy(false)),
+	on(http.MethodGet, inGlobal+"/targetHttpProxies/{proxy}", "compute.targetHttpProxies.get", getProxy(false)),
+	on(http.MethodGet, inRegion+"/targetHttpsProxies/{proxy}", "compute.regionTargetHttpsProxies.get", getProxy(true)),
+	on(http.MethodGet, inGlobal+"/targetHttpsProxies/{proxy}", "compute.targetHttpsProxies.get", getProxy(true)),
+	on(http.MethodGet, inRegion+"/urlMaps/{map}", "compute.regionUrlMaps.get", (*Server).getURLMap),
+	on(http.MethodGet, inGlobal+"/urlMaps/{map}", "compute.urlMaps.get", (*Server).getURLMap),
 	on(http.MethodGet, inRegion+"/targetPools/{pool}", "compute.targetPools.get", (*Server).getPool),
 	on(http.MethodPost, inRegion+"/targetPools/{pool}/getHealth", "compute.targetPools.get", (*Server).instanceHealth),
 }
@@ -147,24 +170,65 @@ func warning(code, message string) map[string]any {
 }
 
 func (s *Server) ruleOut(r Rule) map[string]any {
-	at := "global"
-	if r.Region != "" {
-		at = "regions/" + r.Region
-	}
+	at := under(r.Region)
 	out := map[string]any{"kind": "compute#forwardingRule", "id": "4420000000000000000", "name": r.Name, "IPAddress": r.Address, "IPProtocol": "TCP",
 		"portRange": fmt.Sprintf("%d-%d", r.Port, r.Port), "selfLink": s.link(at + "/forwardingRules/" + r.Name)}
 	if r.Region != "" {
 		out["region"] = s.link(at)
 	}
 	switch b, ok := s.backends[r.Region+"/"+r.Backend]; {
-	case r.Target != "":
-		out["target"] = r.Target
+	case r.Proxy != "":
+		out["target"] = s.link(at + "/" + proxyKind(s.proxies[r.Region+"/"+r.Proxy].HTTPS) + "/" + r.Proxy)
 	case ok && b.Pool:
 		out["target"] = s.link(at + "/targetPools/" + r.Backend)
 	default:
 		out["backendService"] = s.link(at + "/backendServices/" + r.Backend)
 	}
 	return out
+}
+
+// under is the path of what is in a region, or global.
+func under(region string) string {
+	if region == "" {
+		return "global"
+	}
+	return "regions/" + region
+}
+
+func proxyKind(secure bool) string {
+	if secure {
+		return "targetHttpsProxies"
+	}
+	return "targetHttpProxies"
+}
+
+func getProxy(secure bool) func(*Server, *http.Request, []string) reply {
+	return func(s *Server, _ *http.Request, parts []string) reply {
+		region, name := scope(parts)
+		if p, ok := s.proxies[region+"/"+name]; !ok || p.HTTPS != secure {
+			return s.absent(under(region) + "/" + proxyKind(secure) + "/" + name)
+		}
+		return reply{body: map[string]any{"name": name, "urlMap": s.link(under(region) + "/urlMaps/" + name)}}
+	}
+}
+
+func (s *Server) getURLMap(_ *http.Request, parts []string) reply {
+	region, name := scope(parts)
+	p, ok := s.proxies[region+"/"+name]
+	if !ok {
+		return s.absent(under(region) + "/urlMaps/" + name)
+	}
+	service := func(backend string) string { return s.link(under(region) + "/backendServices/" + backend) }
+	rules := []any{}
+	for _, path := range slices.Sorted(maps.Keys(p.Paths)) {
+		rules = append(rules, map[string]any{"paths": []string{path}, "service": service(p.Paths[path])})
+	}
+	body := map[string]any{"kind": "compute#urlMap", "name": name, "defaultService": service(p.Default)}
+	if len(rules) > 0 {
+		body["hostRules"] = []any{map[string]any{"hosts": []string{"*"}, "pathMatcher": "all"}}
+		body["pathMatchers"] = []any{map[string]any{"name": "all", "defaultService": service(p.Default), "pathRules": rules}}
+	}
+	return reply{body: body}
 }
 
 func (s *Server) getBackend(_ *http.Request, parts []string) reply {

@@ -36,6 +36,7 @@ type Server struct {
 	regions  map[string]*place
 	rules    map[string]Rule
 	backends map[string]Backend
+	proxies  map[string]Proxy
 	skus     map[string]SKU
 }
 
@@ -43,7 +44,7 @@ type Server struct {
 func New(project string) *Server {
 	return &Server{Project: project, identities: map[string]*identity{}, tokens: map[string]issued{}, lifetime: time.Hour, denied: map[string]bool{},
 		calls: map[string]int{}, page: 500, clusters: map[string]Cluster{}, regions: map[string]*place{}, rules: map[string]Rule{},
-		backends: map[string]Backend{}, skus: map[string]SKU{}}
+		backends: map[string]Backend{}, proxies: map[string]Proxy{}, skus: map[string]SKU{}}
 }
 
 // Fault is an answer instead of the one that a request would have.
