@@ -105,8 +105,8 @@ func (a *Account) check(at string) (errs []error) {
 	for i, c := range a.Credentials {
 		here := fmt.Sprintf("%s.credentials[%d]", at, i)
 		errs = append(errs, c.check(here, a.Provider)...)
-		if c.Anonymous != nil && len(a.Endpoints) == 0 {
-			errs = append(errs, fmt.Errorf("%s.anonymous: is for simulated clouds; name theirs in endpoints, or give credentials", here))
+		if c.Anonymous != nil && a.Endpoints["*"] == "" {
+			errs = append(errs, fmt.Errorf("%s.anonymous: is for simulated clouds; name theirs in endpoints under \"*\", or give credentials", here))
 		}
 	}
 	if a.RequestsPerSecond < 0 {

@@ -79,7 +79,7 @@ const (
 	FamilyBilling   = "cloudbilling"
 )
 
-// Credentials has exactly one field. Anonymous sends no credentials at all, to a simulated cloud: it needs Endpoints.
+// Credentials has exactly one field. Anonymous sends no credentials at all, to a simulated cloud: it needs the endpoint "*".
 type Credentials struct {
 	Static           *StaticCredentials  `json:"static,omitempty"`
 	WebIdentity      *WebIdentity        `json:"webIdentity,omitempty"`
