@@ -45,6 +45,9 @@ func runPermissions(s Streams, provider string, features []string, output string
 		}
 	}
 	needed := permissions.Of(provider, features...)
+	if len(needed) == 0 {
+		noteTo(s)("%s: %s tells it to everybody who has an account; no permission is needed.", strings.Join(features, ", "), provider)
+	}
 	switch {
 	case output == "wide":
 		aligned(s.Out, "", []string{"PERMISSION", "FEATURES", "FOR"})(func(row func(...string)) {

@@ -274,7 +274,7 @@ func TestCloudCheck(t *testing.T) {
 func TestCloudPermissions(t *testing.T) {
 	for _, test := range []struct{ golden, line string }{
 		{"permissions-aws.txt", "aws"}, {"permissions-gcp.txt", "gcp"}, {"permissions-aws-wide.txt", "aws -o wide"},
-		{"permissions-gcp-prices.txt", "gcp --feature=facts,prices -o json"}, {"permissions-aws-join.txt", "aws --feature=join"},
+		{"permissions-gcp-facts.txt", "gcp --feature=facts,prices -o json"}, {"permissions-aws-join.txt", "aws --feature=join"},
 	} {
 		code, out, errs := asked(t, &fakeCloud{}, "/none", append([]string{"cloud", "permissions"}, strings.Fields(test.line)...)...)
 		if code != ExitOK || errs != "" {
@@ -284,6 +284,9 @@ func TestCloudPermissions(t *testing.T) {
 	}
 	if code, _, errs := asked(t, &fakeCloud{}, "/none", "cloud", "permissions", "aws", "--feature=all"); code != ExitUsage || !strings.Contains(errs, "use some of discover, join") {
 		t.Errorf("exit code %d, %s", code, errs)
+	}
+	if code, _, errs := asked(t, &fakeCloud{}, "/none", "cloud", "permissions", "gcp", "--feature=prices"); code != ExitOK || !strings.Contains(errs, "no permission is needed") {
+		t.Errorf("prices of Google Cloud: exit code %d, %s", code, errs)
 	}
 }
 

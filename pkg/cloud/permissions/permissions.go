@@ -1,5 +1,6 @@
 // Package permissions lists what a federation asks of clouds, and which feature needs it: the least that an account must be
-// allowed. A test compares it with what pkg/cloud/aws and pkg/cloud/gcp ask. It links no SDK.
+// allowed. A test compares it with what pkg/cloud/aws and pkg/cloud/gcp ask. Prices of Google Cloud and who asks are told to everybody:
+// they are in no policy. It links no SDK.
 package permissions
 
 import (
@@ -53,9 +54,17 @@ var all = map[string][]Permission{
 		{"container.clusters.connect", []string{Join}, "", "reaching a cluster by its DNS name"},
 		{"compute.zones.list", []string{Facts}, "", "states of zones"},
 		{"compute.regions.get", []string{Facts}, "", "the state of a region"},
-		{"compute.machineTypes.list", []string{Prices}, "", "CPUs and memory of machines; prices themselves are public"},
 		{"compute.forwardingRules.list", []string{Balancers}, "", "load balancers by their addresses"},
+		{"compute.globalForwardingRules.list", []string{Balancers}, "", "the same of global ones"},
+		{"compute.targetHttpProxies.get", []string{Balancers}, "", "the way from an Ingress or Gateway to what is behind it"},
+		{"compute.targetHttpsProxies.get", []string{Balancers}, "", "the same with TLS"},
+		{"compute.regionTargetHttpProxies.get", []string{Balancers}, "", "the same in one region"},
+		{"compute.regionTargetHttpsProxies.get", []string{Balancers}, "", "the same in one region, with TLS"},
+		{"compute.urlMaps.get", []string{Balancers}, "", "the rest of the way"},
+		{"compute.regionUrlMaps.get", []string{Balancers}, "", "the same in one region"},
 		{"compute.backendServices.get", []string{Balancers}, "", "what is behind a load balancer, and whether that is healthy"},
+		{"compute.regionBackendServices.get", []string{Balancers}, "", "the same in one region"},
+		{"compute.targetPools.get", []string{Balancers}, "", "the same of older load balancers"},
 		{"dns.managedZones.get", []string{DNS}, "", "the managed zone"},
 		{"dns.managedZones.list", []string{DNS}, "", "the managed zone of a name"},
 		{"dns.resourceRecordSets.list", []string{DNS}, "", "what is published"},
