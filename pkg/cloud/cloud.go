@@ -141,9 +141,10 @@ type Price struct {
 
 // Prices tells what machines cost.
 type Prices interface {
-	// Machines returns the prices of those that are known; what is missing is unknown.
+	// Machines returns the prices of those that are known; what is missing is unknown. Beside an error that IsPartial is what is
+	// known all the same.
 	Machines(ctx context.Context, region string, machines []Machine) (map[Machine]Price, error)
-	// Egress is the price of a GiB that leaves the region for the internet or another cloud.
+	// Egress is the price of a GiB that leaves the region for the internet or another cloud. Of its errors the same is true.
 	Egress(ctx context.Context, region string) (currency string, perGiB float64, err error)
 }
 

@@ -38,6 +38,9 @@ func TestFactGrowsOldAndIsNeverEmptied(t *testing.T) {
 	if f.Value != 7 || f.Err == nil || !f.Known(now.Add(30*time.Minute), time.Hour) || f.Known(now.Add(2*time.Hour), time.Hour) {
 		t.Errorf("%+v", f)
 	}
+	if f = f.Read(9, fmt.Errorf("asking: %w", &cloud.Partial{Err: errors.New("down")}), now.Add(time.Hour)); f.Value != 9 || f.Err == nil || f.At != now {
+		t.Errorf("%+v", f)
+	}
 	if f = f.Read(8, nil, now.Add(3*time.Hour)); f.Err != nil || f.Value != 8 {
 		t.Errorf("%+v", f)
 	}

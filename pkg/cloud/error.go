@@ -54,6 +54,20 @@ func KindOf(err error) ErrorKind {
 	return Unavailable
 }
 
+// Partial is an error beside an answer that has less in it, or is less certain, than it should be: the answer is what is known all
+// the same, such as prices of a snapshot.
+type Partial struct{ Err error }
+
+func (p *Partial) Error() string { return p.Err.Error() }
+
+func (p *Partial) Unwrap() error { return p.Err }
+
+// IsPartial says that what came beside an error is to be used.
+func IsPartial(err error) bool {
+	_, ok := errors.AsType[*Partial](err)
+	return ok
+}
+
 // Fact is something a cloud said, and when. A later failure leaves the value and sets Err: it is old then, not gone.
 type Fact[T any] struct {
 	Value T
@@ -68,8 +82,11 @@ func (f Fact[T]) Known(now time.Time, limit time.Duration) bool {
 	return !f.At.IsZero() && now.Sub(f.At) <= limit
 }
 
-// Read takes over a new answer.
+// Read takes over a new answer. One that is Partial does not make the fact younger.
 func (f Fact[T]) Read(value T, err error, now time.Time) Fact[T] {
+	if IsPartial(err) {
+		f.Value = value
+	}
 	if err != nil {
 		f.Err = err
 		return f

@@ -40,17 +40,20 @@ func (o *Observer) prices(p *place) family[offers] {
 			kinds := p.kinds()
 			o.mu.Unlock()
 			var found offers
-			var err error
+			var partial, err error
 			if len(kinds) > 0 {
-				if found.machines, err = c.Prices.Machines(ctx, p.region, kinds); err != nil {
-					return offers{}, err
+				if found.machines, partial = c.Prices.Machines(ctx, p.region, kinds); partial != nil && !cloud.IsPartial(partial) {
+					return offers{}, partial
 				}
 			}
 			found.currency, found.egressPerGiB, err = c.Prices.Egress(ctx, p.region)
-			if err != nil && cloud.KindOf(err) != cloud.NotFound {
+			if err != nil && cloud.KindOf(err) != cloud.NotFound && !cloud.IsPartial(err) {
 				return offers{}, err
 			}
-			return found, nil
+			if partial == nil && cloud.IsPartial(err) {
+				partial = err
+			}
+			return found, partial
 		},
 	}
 }

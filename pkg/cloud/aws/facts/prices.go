@@ -1,11 +1,10 @@
 package facts
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"kubefed.dev/kubefed/pkg/cloud"
 )
@@ -21,7 +20,7 @@ const (
 
 // Machines implements cloud.Prices: on demand from the price list, on spot from the prices of each zone now. While AWS does not
 // answer, a price is the one that it named last, At tells when; one that it never named on demand is that of the snapshot, Source
-// tells. So the error is for those who can be told nothing at all.
+// tells; and the error is a Partial one.
 func (f *Facts) Machines(ctx context.Context, region string, machines []cloud.Machine) (map[cloud.Machine]cloud.Price, error) {
 	offers, listErr := f.list(ctx, region, typesOf(machines, false))
 	spots, spotErr := f.spot(ctx, region, typesOf(machines, true))
@@ -38,16 +37,14 @@ func (f *Facts) Machines(ctx context.Context, region string, machines []cloud.Ma
 			out[m] = cloud.Price{Currency: on.price.Currency, Hour: s.hour, CPUs: on.price.CPUs, GiB: on.price.GiB, At: s.at, Source: sourceAPI}
 		}
 	}
-	for _, err := range []error{listErr, spotErr} {
-		if err == nil {
-			continue
-		}
-		if len(out) == 0 {
-			return nil, err
-		}
-		log.FromContext(ctx).Info("prices are old or from the snapshot", "region", region, "reason", err.Error())
+	switch err := cmp.Or(listErr, spotErr); {
+	case err == nil:
+		return out, nil
+	case len(out) == 0:
+		return nil, err
+	default:
+		return out, &cloud.Partial{Err: err}
 	}
-	return out, nil
 }
 
 // typesOf machines, each once; of all, or of those on spot.
@@ -81,12 +78,10 @@ func (f *Facts) Egress(ctx context.Context, region string) (currency string, per
 		return read.currency, read.perGiB, nil
 	case cloud.KindOf(err) == cloud.NotFound:
 	case known:
-		log.FromContext(ctx).Info("prices are old or from the snapshot", "region", region, "reason", err.Error())
-		return held.currency, held.perGiB, nil
+		return held.currency, held.perGiB, &cloud.Partial{Err: err}
 	default:
 		if price, has := snapshot().egress[region]; has {
-			log.FromContext(ctx).Info("prices are old or from the snapshot", "region", region, "reason", err.Error())
-			return snapshotCurrency, price, nil
+			return snapshotCurrency, price, &cloud.Partial{Err: err}
 		}
 	}
 	return "", 0, err
