@@ -125,6 +125,26 @@ func TestDrillKill(t *testing.T) {
 	judged(t, "shire", "Ready", 60*time.Second)
 }
 
+// TestDrillDrain: a living member is emptied under constant load, by name, and no request fails: its pods go only when nobody can
+// hold its address any more, which is after the TTL and half a minute.
+func TestDrillDrain(t *testing.T) {
+	ns, _, _ := open(t, "drill-drain")
+	out, err := federation.run(t.Context(), "kubefed", "drill", "run", "shire-drains", "--cluster=shire", "--mode=drain", "--duration=45s", "--rate=20",
+		"--service="+ns+"/web", "--objective=replacement=20s", "-o", "json", "--context="+federationName)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	d := readDrilled(t, out)
+	if len(d.Status.Services) != 1 || d.Status.Moved != 2 || !d.passed() {
+		t.Fatalf("not as it should be:\n%s", out)
+	}
+	s := d.Status.Services[0]
+	t.Logf("%d of %d requests failed", s.Failed, s.Requests)
+	if s.Requests < 800 || s.Failed != 0 {
+		t.Errorf("of %d requests %d failed, %d late, %d while it came back (%s)", s.Requests, s.Failed, s.FailedLate, s.FailedInRestore, s.LastError)
+	}
+}
+
 // restart ends the control plane as a power cut would, and waits until it is back.
 func restart(t *testing.T) {
 	t.Helper()
