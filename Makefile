@@ -60,7 +60,7 @@ drill: build ## Kill a cluster of a playground under load, and measure what user
 	$(GO) run ./e2e/drill
 
 HOURS ?= 2000
-simulate: ## Random faults against what decides, for HOURS (2000) of virtual time each of ten kinds of schedules
+simulate: ## Random faults against what decides, for HOURS (2000) of virtual time each of twelve kinds of schedules
 	$(GO) test -count=1 -timeout 4h ./internal/simulation -args -hours=$(HOURS) -seed=$(or $(SEED),1)
 
 bench: build ## The federation against the same writes done directly; see docs/performance.md

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
@@ -16,7 +17,7 @@ import (
 )
 
 // place decides on every workload whose question differs, or whose timer has run out.
-func (w *World) place() {
+func (w *World) place() error {
 	for _, l := range w.workloads {
 		in := w.question(l)
 		digest := digestOf(in)
@@ -25,6 +26,21 @@ func (w *World) place() {
 		}
 		answer := placement.Place(in)
 		l.asked, l.wake = digest, answer.Wake
+		if alone := placement.Begins(l.decision, &answer.Decision, in.Clusters); l.decision != nil && len(alone) > 0 {
+			if ok, wait := w.budget.Take(w.now(), w.rate); !ok {
+				for i := range in.Clusters {
+					if slices.Contains(alone, in.Clusters[i].Name) {
+						in.Clusters[i].Held = "waits"
+					}
+				}
+				answer = placement.Place(in)
+				l.asked, l.wake = 0, w.now().Add(wait) // and is asked each second
+			}
+		}
+		if err := w.checkLeaving(l, l.decision, &answer.Decision, in.Clusters); err != nil {
+			return err
+		}
+		l.placed = l.replicas
 		if l.decision != nil && placement.Same(l.decision, &answer.Decision) {
 			continue
 		}
@@ -33,6 +49,7 @@ func (w *World) place() {
 		l.decision = &answer.Decision
 		l.asked = 0 // the decision in force is part of the question
 	}
+	return nil
 }
 
 func shares(d *placement.Decision) string {
@@ -48,10 +65,11 @@ func (w *World) question(l *workload) placement.Input {
 		Replicas: ptr.To(l.replicas), Ordered: l.ordered}, Policy: l.rule, Current: l.decision, Now: w.now()}
 	for _, c := range w.clusters {
 		m := placement.Cluster{Cluster: policy.Cluster{Name: c.name, Region: c.region}, Ready: c.ready, Since: c.since, Taints: slices.Clone(c.taints)}
-		if v := c.memory.Verdict; v != nil {
-			m.Down = v.State == federation.VerdictDown
+		if v := c.memory.Verdict; v != nil && v.State == federation.VerdictDown {
+			seen := placement.ClusterFacts(&federation.Cluster{Status: federation.ClusterStatus{Verdict: v, Taints: c.taints}})
+			m.Down, m.Confirmed, m.DownSince = seen.Down, seen.Confirmed, seen.DownSince
 		}
-		if c.holding {
+		if c.leaves() {
 			m.Taints = append(m.Taints, corev1.Taint{Key: federation.TaintDrain, Effect: corev1.TaintEffectNoExecute})
 		}
 		in.Clusters = append(in.Clusters, m)
@@ -61,6 +79,10 @@ func (w *World) question(l *workload) placement.Input {
 		}
 		leaving := l.decision != nil && !slices.ContainsFunc(l.decision.Clusters, func(p federation.ClusterPlacement) bool { return p.Name == c.name })
 		in.Copies = append(in.Copies, placement.Copy{Cluster: c.name, Synced: w.shareOf(l, c.name) == r.share, Ready: ptr.To(r.ready), Leaving: leaving})
+	}
+	placement.Hold(federation.FailoverBounds{Paused: w.paused}, in.Clusters)
+	if l.guarded {
+		in.Object.Disruptions = []placement.Disruption{{MaxUnavailable: ptr.To(intstr.FromInt32(1))}}
 	}
 	return in
 }
@@ -91,6 +113,8 @@ func digestOf(in placement.Input) uint64 {
 	for _, c := range in.Clusters {
 		flag(c.Ready)
 		flag(c.Down)
+		flag(c.Confirmed)
+		_, _ = h.Write([]byte(c.Held))
 		put(c.Since.Unix())
 		for _, t := range c.Taints {
 			_, _ = h.Write([]byte(t.Key + string(t.Effect)))

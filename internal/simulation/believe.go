@@ -39,8 +39,9 @@ func (w *World) look() {
 			w.note("%s is %s: %s", c.name, v.State, v.Message)
 		}
 		c.taints = verdict.Taints(c.memory.Verdict, c.taints, w.now())
-		if signal := c.window.Signal(); signal.Says != "" && (signal.Says != federation.SaysDead) != c.ready {
-			c.ready, c.since = !c.ready, w.now()
+		signal := c.window.Signal()
+		if answers := signal.Says != federation.SaysDead && c.mode() != federation.DrillVerdict; signal.Says != "" && answers != c.ready {
+			c.ready, c.since = answers, w.now()
 		}
 	}
 }
@@ -55,7 +56,7 @@ func (w *World) testify(c *cluster) {
 		if c.seen[other.name] == nil {
 			c.seen[other.name] = map[string]*verdict.Sighting{"api": {}, "endpoint": {}}
 		}
-		if !w.reached(other) {
+		if !w.reached(other) || w.blind {
 			delete(c.seen, other.name)
 			continue
 		}
@@ -72,6 +73,9 @@ func (w *World) testify(c *cluster) {
 
 func (w *World) evidence(c *cluster) verdict.Evidence {
 	e := verdict.Evidence{API: c.window.Signal()}
+	if c.mode() == federation.DrillVerdict {
+		e.Drill = w.drill.Name
+	}
 	for witness, sightings := range c.seen {
 		var list []verdict.Sighting
 		for _, s := range sightings {
@@ -128,7 +132,7 @@ func (w *World) judge(l *workload, c *cluster, t *track) {
 		e.Verdict = v.State
 	}
 	e.Stale = e.Verdict == federation.VerdictUnreachable || !c.ready && w.now().Sub(c.since) >= 30*time.Second
-	e.Draining = c.holding
+	e.Draining = c.leaves()
 	for witness, sightings := range c.seen {
 		s := sightings["endpoint"]
 		if s.At.IsZero() || !s.Known {
@@ -157,7 +161,7 @@ func (w *World) subject(l *workload) dns.Subject {
 		if t.Served || len(l.pods[c.name]) > 0 {
 			e.Addresses = append(e.Addresses, t.address)
 			e.State, e.Doubtful, e.Weight = t.State, t.Doubtful, 1
-			if v := c.memory.Verdict; v != nil && v.State == federation.VerdictDown {
+			if v := c.memory.Verdict; v != nil && v.State == federation.VerdictDown || c.mode() == federation.DrillDNS {
 				e.State, e.Doubtful = dns.Unhealthy, false
 			}
 		}

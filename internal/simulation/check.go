@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
+	"kubefed.dev/kubefed/pkg/drill"
 )
 
 // Step lets a second pass, and says which promise was broken in it.
@@ -19,8 +20,11 @@ func (w *World) Step() error {
 	shares, answers := w.totals(), w.answers()
 	w.fate()
 	w.look()
+	w.rehearse()
 	w.ask()
-	w.place()
+	if err := w.place(); err != nil {
+		return fmt.Errorf("promise 3, within budgets: %w", err)
+	}
 	if err := w.carryOut(); err != nil {
 		return fmt.Errorf("promise 3, never lose the last copy: %w", err)
 	}
@@ -31,6 +35,9 @@ func (w *World) Step() error {
 		if err := w.checkVerdict(c, before[c.name]); err != nil {
 			return fmt.Errorf("promise 4, dead is not unreachable: %w", err)
 		}
+	}
+	if err := w.checkRehearsal(); err != nil {
+		return fmt.Errorf("promise 9, fail on purpose: %w", err)
 	}
 	if err := w.checkIsolation(shares, answers); err != nil {
 		return fmt.Errorf("promise 4, frozen while cut off: %w", err)
@@ -52,6 +59,9 @@ func (w *World) checkVerdict(c *cluster, before string) error {
 	state := ""
 	if c.memory.Verdict != nil {
 		state = c.memory.Verdict.State
+	}
+	if state == federation.VerdictDown && c.memory.Verdict.Reason == federation.VerdictDrill {
+		return nil
 	}
 	if state == federation.VerdictDown && before != federation.VerdictDown && !w.lately(kill, c.name, minute) {
 		signs := 0
@@ -75,7 +85,7 @@ func (w *World) checkVerdict(c *cluster, before string) error {
 
 // witnesses says whether the control plane hears another cluster.
 func (w *World) witnesses(c *cluster) bool {
-	return slices.ContainsFunc(w.clusters, func(o *cluster) bool { return o != c && w.reached(o) })
+	return !w.lately(blind, "", minute) && slices.ContainsFunc(w.clusters, func(o *cluster) bool { return o != c && w.reached(o) })
 }
 
 // alone says whether nothing else was broken within some seconds.
@@ -112,7 +122,7 @@ func (w *World) checkIsolation(shares map[string]int32, answers map[string][]str
 
 func (w *World) rescaled() (last int) {
 	for _, f := range w.faults {
-		if f.began && (f.kind == scale || f.kind == drain || f.kind == restart) {
+		if f.began && (f.kind == scale || f.kind == drain || f.kind == restart || f.kind == pause) {
 			last = max(last, f.from)
 		}
 	}
@@ -147,7 +157,7 @@ func (w *World) checkAnswer(l *workload) error {
 	usable := ""
 	for _, c := range w.clusters {
 		t := l.tracks[c.name]
-		if w.ready(l, c) > 0 && c.serves() && w.reached(c) && (t.State == "Healthy" || t.State == "Degraded") && !c.holding {
+		if w.ready(l, c) > 0 && c.serves() && w.reached(c) && (t.State == "Healthy" || t.State == "Degraded") && !c.leaves() && c.mark == "" {
 			usable = c.name
 		}
 	}
@@ -204,6 +214,9 @@ func (w *World) AtRest() error {
 		if v := c.memory.Verdict; v == nil || v.State != federation.VerdictReady || len(c.taints) > 0 {
 			return fmt.Errorf("%s is well, and its verdict is %+v", c.name, v)
 		}
+	}
+	if w.drill != nil && drill.Active(w.drill) {
+		return fmt.Errorf("drill %s is in phase %s", w.drill.Name, w.drill.Status.Phase)
 	}
 	if w.view.Isolated || w.suspect {
 		return fmt.Errorf("isolated %v, brake %v", w.view.Isolated, w.suspect)

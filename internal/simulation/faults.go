@@ -1,6 +1,9 @@
 package simulation
 
-import "kubefed.dev/kubefed/pkg/verdict"
+import (
+	"kubefed.dev/kubefed/pkg/placement"
+	"kubefed.dev/kubefed/pkg/verdict"
+)
 
 // fault is something that is broken from one second to another.
 type fault struct {
@@ -23,6 +26,9 @@ const (
 	drain     = "drain"     // its operator empties it
 	scale     = "scale"     // a user scales a workload
 	restart   = "restart"   // the control plane starts anew
+	rehearsal = "rehearsal" // somebody orders a drill
+	pause     = "pause"     // moves are paused
+	blind     = "blind"     // no witness is heard: the control plane alone sees failures
 	flapping  = "flapping"  // kill, again and again
 	massive   = "massive"   // kill of several at once
 	minute    = 60          // seconds
@@ -38,8 +44,10 @@ func (w *World) schedule(hours int, kinds ...string) {
 		length := 5 + w.random.IntN(15*minute)
 		until := min(at+length, end)
 		switch kind {
-		case cutOff, restart, scale:
+		case cutOff, restart, scale, pause:
 			c = ""
+		case blind: // for long, so that something happens meanwhile
+			c, until = "", min(at+10*length, end)
 		case flapping:
 			for t := at; t < until; t += 20 + w.random.IntN(60) {
 				w.faults = append(w.faults, fault{kind: kill, cluster: c, from: t, until: min(t+5+w.random.IntN(30), until)})
@@ -81,7 +89,7 @@ func (w *World) fate() {
 		}
 		return false
 	}
-	w.cutOff = on(cutOff, "")
+	w.cutOff, w.paused, w.blind = on(cutOff, ""), on(pause, ""), on(blind, "")
 	for _, c := range w.clusters {
 		killed := on(kill, c.name)
 		if c.killed && !killed {
@@ -89,6 +97,9 @@ func (w *World) fate() {
 		}
 		c.killed, c.apiDown, c.unserved, c.cut, c.slow = killed, on(silentAPI, c.name), on(unserved, c.name), on(cutLink, c.name), on(slowAPI, c.name)
 		c.liar, c.holding = on(liar, c.name), on(drain, c.name)
+		if c.mark != "" {
+			w.broken[rehearsal+c.name] = w.second
+		}
 	}
 }
 
@@ -101,6 +112,8 @@ func (w *World) once(f *fault) {
 		w.note("%s is scaled to %d", l.name, l.replicas)
 	case restart:
 		w.restart()
+	case rehearsal:
+		w.order(f.cluster, f.until-f.from)
 	}
 }
 
@@ -118,6 +131,8 @@ func (w *World) restart() {
 		}
 	}
 	w.planned = 0
+	w.budget, w.resumed = placement.Pass{}, true
+	w.broken[restart] = w.second
 }
 
 // lately says whether a kind of fault was on within some seconds, at a cluster or anywhere ("*").

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
@@ -30,7 +31,9 @@ func TestPromises(t *testing.T) {
 		"a witness lies":                 {liar, kill, silentAPI},
 		"drained and scaled":             {drain, scale, kill},
 		"the control plane restarts":     {restart, kill, cutOff, scale},
-		"everything":                     {kill, flapping, massive, cutOff, silentAPI, slowAPI, cutLink, unserved, liar, drain, scale, restart},
+		"only the control plane sees it": {blind, kill, kill, massive, pause},
+		"drills":                         {rehearsal, rehearsal, kill, restart, drain},
+		"everything":                     {kill, flapping, massive, cutOff, silentAPI, slowAPI, cutLink, unserved, liar, drain, scale, restart, rehearsal, pause, blind},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -69,6 +72,26 @@ func TestSimulationCanFail(t *testing.T) {
 	c.killed = true
 	if err := w.checkVerdict(c, ""); err == nil && w.second > 10*minute {
 		t.Error("a dead cluster that is Ready is not seen")
+	}
+	before, after := w.workloads[0].decision, w.workloads[0].decision.DeepCopy()
+	in := w.question(w.workloads[0])
+	after.Displaced = []federation.DisplacedShare{{Name: before.Clusters[0].Name, Replicas: 1, Reason: federation.DisplacedDown}}
+	for i := range in.Clusters {
+		in.Clusters[i].Down = true
+	}
+	for n := 0; w.checkLeaving(w.workloads[0], before, after, in.Clusters) == nil; n++ {
+		if n > 2*w.rate {
+			t.Fatal("that too many workloads begin to move is not seen")
+		}
+	}
+	w.paused = true
+	if err := w.checkLeaving(w.workloads[0], before, after, in.Clusters); err == nil || !strings.Contains(err.Error(), "paused") {
+		t.Errorf("a move while moves are paused is not seen: %v", err)
+	}
+	w.order(c.name, 60)
+	c.mark = "d/Verdict"
+	if err := w.checkRehearsal(); err == nil {
+		t.Error("what a drill left is not seen")
 	}
 	for _, set := range w.zone.Sets() {
 		if _, _, _, err := w.zone.Apply(dns.Fence{Federation: "earth", Holder: "test", Epoch: 1}, []dns.Change{{Name: set.Name, Before: []dns.RecordSet{set}}}); err != nil {

@@ -1,4 +1,4 @@
-// Package simulation runs the functions that decide in production (verdicts, endpoint states, placement, DNS planning) over a
+// Package simulation runs the functions that decide in production (verdicts, endpoint states, placement and its budgets, DNS planning, drills) over a
 // made-up federation with a virtual clock and random faults, and checks after each second what the project promises. It
 // knows nothing of processes and networks: the end-to-end stories do.
 //
@@ -50,6 +50,9 @@ type cluster struct {
 	since   time.Time
 	seen    map[string]map[string]*verdict.Sighting // by witness: of this cluster's API and endpoints
 	holding bool                                    // drained by its operator
+	// mark is what a drill puts on it, emptied that it is its drain taint, too.
+	mark    string
+	emptied bool
 }
 
 // answers says whether its API answers someone whose network is whole.
@@ -66,6 +69,8 @@ type workload struct {
 	name     string
 	replicas int32
 	ordered  bool
+	guarded  bool  // by a disruption budget that allows one to be missing
+	placed   int32 // the replicas that the last decision was made for
 	rule     *policy.Propagation
 	decision *placement.Decision
 	wake     time.Time
@@ -101,6 +106,17 @@ type World struct {
 	planned   uint64
 	suspect   bool
 
+	// bounds of the federation's blast radius: paused, and how many workloads may begin to move in a minute. blind: no witness is
+	// heard.
+	paused, blind bool
+	rate          int
+	budget        placement.Pass
+	begun         []int // seconds
+
+	drill           *federation.FailoverDrill
+	ordered, length int // when the drill was ordered, and for how many seconds
+	resumed         bool
+
 	faults  []fault
 	journal []string
 	// moved and rewritten are the seconds of the last change of a decision and of the zone.
@@ -113,13 +129,13 @@ type World struct {
 // New makes a federation of some clusters and workloads.
 func New(seed uint64) *World {
 	random := rand.New(rand.NewPCG(seed, 0x6b756265))
-	w := &World{random: random, started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: map[string]int{}, zone: dns.NewContent(zoneName, nil)}
+	w := &World{random: random, started: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), broken: map[string]int{}, zone: dns.NewContent(zoneName, nil), rate: 1 + random.IntN(2)}
 	names := []string{"gondor", "rohan", "shire", "mordor", "arnor", "isengard"}
 	for i := range 3 + random.IntN(4) {
 		w.clusters = append(w.clusters, &cluster{name: names[i], region: fmt.Sprintf("region-%d", i/2), ready: true, since: w.started, seen: map[string]map[string]*verdict.Sighting{}})
 	}
 	for i := range 3 {
-		l := &workload{name: fmt.Sprintf("w%d", i), replicas: int32(1 + random.IntN(9)), ordered: i == 2, pods: map[string][]int{},
+		l := &workload{name: fmt.Sprintf("w%d", i), replicas: int32(1 + random.IntN(9)), ordered: i == 2, guarded: i != 1, pods: map[string][]int{},
 			reports: map[string]report{}, blocks: map[string]int32{}, tracks: map[string]*track{}}
 		if i == 1 {
 			l.rule = &policy.Propagation{Rule: &federation.Propagation{ClusterGroups: []federation.ClusterGroup{

@@ -103,25 +103,25 @@ func confirmed(c *federation.Cluster) bool {
 	return here+others >= 2
 }
 
-// pass is the budget of workloads that begin to move: so many in a minute, twice as many after each minute in which
+// Pass is the budget of workloads that begin to move: so many in a minute, twice as many after each minute in which
 // replacements became ready. The zero value is ready to use; not safe for concurrent use.
-type pass struct {
+type Pass struct {
 	minute          time.Time
 	allowed         int
 	begun, finished int
 }
 
-// take asks for one more workload. base is what the first minute allows. wait is how long to wait where it says no.
-func (p *pass) take(now time.Time, base int) (ok bool, wait time.Duration) {
+// Take asks for one more workload. base is what the first minute allows. wait is how long to wait where it says no.
+func (p *Pass) Take(now time.Time, base int) (ok bool, wait time.Duration) {
 	switch age := now.Sub(p.minute); {
 	case age >= 2*time.Minute || age < 0:
-		*p = pass{minute: now, allowed: base}
+		*p = Pass{minute: now, allowed: base}
 	case age >= time.Minute:
 		next := base
 		if p.finished > 0 {
 			next = max(2*p.allowed, base)
 		}
-		*p = pass{minute: now, allowed: min(next, 1<<20)}
+		*p = Pass{minute: now, allowed: min(next, 1<<20)}
 	}
 	if p.begun >= p.allowed {
 		return false, p.minute.Add(time.Minute).Sub(now)
@@ -130,5 +130,5 @@ func (p *pass) take(now time.Time, base int) (ok bool, wait time.Duration) {
 	return true, 0
 }
 
-// finish notes that the replacements of a workload are ready.
-func (p *pass) finish() { p.finished++ }
+// Finish notes that the replacements of a workload are ready.
+func (p *Pass) Finish() { p.finished++ }

@@ -101,7 +101,7 @@ func TestWorkloadsPerMinute(t *testing.T) {
 // TestPass: in a minute as many begin as are allowed, twice as many after one in which replacements became ready.
 func TestPass(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var p pass
+		var p Pass
 		base, now, allowed := rapid.IntRange(0, 20).Draw(t, "base"), noon, 0
 		for minute := range rapid.IntRange(1, 6).Draw(t, "minutes") {
 			if allowed = max(2*allowed, base); minute == 0 || p.finished == 0 {
@@ -109,7 +109,7 @@ func TestPass(t *testing.T) {
 			}
 			n := 0
 			for range rapid.IntRange(1, 100).Draw(t, "asked") {
-				ok, wait := p.take(now, base)
+				ok, wait := p.Take(now, base)
 				if ok {
 					n++
 				} else if wait <= 0 || wait > time.Minute {
@@ -120,7 +120,7 @@ func TestPass(t *testing.T) {
 				t.Fatalf("minute %d: %d began, %d are allowed", minute, n, allowed)
 			}
 			if rapid.Bool().Draw(t, "finished") {
-				p.finish()
+				p.Finish()
 			}
 			now = now.Add(time.Minute)
 		}
@@ -130,13 +130,13 @@ func TestPass(t *testing.T) {
 // TestPassClock: however the clock is set, nobody waits for more than a minute of it, and no more begin at one time than are allowed.
 func TestPassClock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var p pass
+		var p Pass
 		now := noon
 		for range rapid.IntRange(1, 50).Draw(t, "times") {
 			now = now.Add(time.Duration(rapid.IntRange(-100_000, 100_000).Draw(t, "clock step")) * time.Second)
 			n := 0
 			for range 30 {
-				ok, wait := p.take(now, 5)
+				ok, wait := p.Take(now, 5)
 				if ok {
 					n++
 				} else if wait <= 0 || wait > time.Minute {
@@ -147,7 +147,7 @@ func TestPassClock(t *testing.T) {
 				t.Fatalf("%d began at once", n)
 			}
 			if rapid.Bool().Draw(t, "finished") {
-				p.finish()
+				p.Finish()
 			}
 		}
 	})

@@ -190,7 +190,7 @@ func (c *Controller) decide(ctx context.Context, k kind.Kind, obj *unstructured.
 func (c *Controller) budgeted(ctx context.Context, k kind.Kind, obj *unstructured.Unstructured, in Input) (answer Answer, undo func(), hold time.Duration) {
 	key := keyOf(k, obj)
 	answer, undo = c.ledger.decide(key, in)
-	if alone := begins(in.Current, &answer.Decision, in.Clusters); len(alone) > 0 {
+	if alone := Begins(in.Current, &answer.Decision, in.Clusters); len(alone) > 0 {
 		_, bounds := c.roster.last()
 		ok, first, wait := c.failovers.may(key, in.Now, func() int { return WorkloadsPerMinute(bounds, c.workloads(ctx)) })
 		if !ok {

@@ -32,7 +32,7 @@ type failovers struct {
 	mu       sync.Mutex
 	clusters map[string]*departure
 	waiting  map[Key]bool // for the budget
-	pass     pass
+	pass     Pass
 	counted  time.Time // when workloads were counted
 	count    int
 }
@@ -86,7 +86,7 @@ func (f *failovers) see(key Key, d *Decision, clusters []Cluster, now time.Time)
 			if moving { // it is gone from there, and replaced
 				dep.workloads++
 				dep.replicas += dep.leaving[key]
-				f.pass.finish()
+				f.pass.Finish()
 				observeFailover(dep.reason, c, now)
 			}
 			if delete(dep.leaving, key); len(dep.leaving) == 0 {
@@ -132,7 +132,7 @@ func (f *failovers) may(key Key, now time.Time, base func() int) (ok, first bool
 	if now.Sub(f.counted) > time.Minute {
 		f.counted, f.count = now, base()
 	}
-	if ok, wait = f.pass.take(now, f.count); ok {
+	if ok, wait = f.pass.Take(now, f.count); ok {
 		delete(f.waiting, key)
 	} else {
 		if f.waiting == nil {
@@ -174,8 +174,8 @@ func observeFailover(reason string, c *Cluster, now time.Time) {
 	}
 }
 
-// begins lists the clusters that a decision begins to leave though only the control plane takes them for dead.
-func begins(before, after *Decision, clusters []Cluster) (alone []string) {
+// Begins lists the clusters that a decision begins to leave though only the control plane takes them for dead.
+func Begins(before, after *Decision, clusters []Cluster) (alone []string) {
 	for i := range clusters {
 		c := &clusters[i]
 		if c.Down && !c.Confirmed && displacedBefore(after, c.Name) != nil && displacedBefore(before, c.Name) == nil {
