@@ -228,6 +228,48 @@ func TestSlowAPIIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestErrorsStayWhatTheyAre also when the SDK has no tries left for them.
+func TestErrorsStayWhatTheyAre(t *testing.T) {
+	c, url, file := simulate(t)
+	s, err := aws.Open(t.Context(), account(url, static(file)), aws.Patience(time.Minute, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := sts.NewFromConfig(s.Config(config.FamilySTS, "eu-west-1"))
+	c.Break(awstest.Fault{Kind: awstest.Throttle})
+	for i := range 100 {
+		_, err := aws.Ask(t.Context(), s, aws.Call{Family: config.FamilySTS, Operation: "GetCallerIdentity"}, func(ctx context.Context) (*sts.GetCallerIdentityOutput, error) {
+			return client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		})
+		if cloud.KindOf(err) != cloud.Throttled {
+			t.Fatalf("call %d: %v", i, err)
+		}
+	}
+	if n := c.Calls("sts:GetCallerIdentity"); n >= 300 {
+		t.Errorf("%d requests: tries do not run out", n)
+	}
+}
+
+func TestSlowCredentialsAreGivenUp(t *testing.T) {
+	c, url, _ := simulate(t)
+	c.SetRole(role, "a-jwt")
+	c.Break(awstest.Fault{Kind: awstest.Hang, Operation: "AssumeRoleWithWebIdentity"})
+	t.Cleanup(c.Heal) // The SDK waits on for what others might want.
+	a := account(url, config.Credentials{WebIdentity: &config.WebIdentity{RoleARN: role, TokenFile: write(t, "token", "a-jwt")}})
+	s, err := aws.Open(t.Context(), a, aws.Patience(200*time.Millisecond, time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ask := range []func() error{
+		func() error { _, err := who(t.Context(), s, "eu-west-1"); return err },
+		func() error { return s.Ready(t.Context()) },
+	} {
+		if err := ask(); cloud.KindOf(err) != cloud.Unavailable || !strings.Contains(err.Error(), "waiting for an answer") {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRateIsLimitedForEachRegion(t *testing.T) {
 	c, url, file := simulate(t)
 	a := account(url, static(file))

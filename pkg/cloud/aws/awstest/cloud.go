@@ -25,6 +25,7 @@ type Cloud struct {
 	keys    map[string]Key
 	roles   map[string]string
 	faults  []*Fault
+	healed  chan struct{}
 	calls   map[string]int
 	regions map[string]*region
 }
@@ -50,7 +51,7 @@ type Key struct {
 
 // New is an account without anything in it. Answers hold at most 100 items.
 func New() *Cloud {
-	return &Cloud{now: time.Now, page: 100, keys: map[string]Key{}, roles: map[string]string{}, calls: map[string]int{}, regions: map[string]*region{}}
+	return &Cloud{now: time.Now, page: 100, keys: map[string]Key{}, roles: map[string]string{}, healed: make(chan struct{}), calls: map[string]int{}, regions: map[string]*region{}}
 }
 
 // SetClock makes another clock the account's.
@@ -65,7 +66,7 @@ func (c *Cloud) SetKey(k Key) { c.set(func() { c.keys[k.ID] = k }) }
 // RevokeKey takes a key away: AWS does not know it any more.
 func (c *Cloud) RevokeKey(id string) { c.set(func() { delete(c.keys, id) }) }
 
-// SetRole lets a role be assumed with a web identity token.
+// SetRole lets a role be assumed: with a web identity token, or, where token is empty, by every key of the account.
 func (c *Cloud) SetRole(arn, token string) { c.set(func() { c.roles[arn] = token }) }
 
 // Calls is how often an operation, such as "eks:ListClusters", was asked for.

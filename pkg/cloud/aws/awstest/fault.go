@@ -1,9 +1,6 @@
 package awstest
 
-import (
-	"net/http"
-	"time"
-)
+import "net/http"
 
 // FaultKind is how a request fails.
 type FaultKind string
@@ -18,7 +15,7 @@ const (
 	Down FaultKind = "Down"
 	// Reset: the connection ends without an answer.
 	Reset FaultKind = "Reset"
-	// Hang: there is no answer until the one who asks gives up.
+	// Hang: there is no answer until the one who asks gives up, or the faults are cleared; then there is none at all.
 	Hang FaultKind = "Hang"
 	// Garble: an answer that is none of AWS, as a proxy gives it.
 	Garble FaultKind = "Garble"
@@ -43,7 +40,13 @@ func (c *Cloud) Break(f Fault) {
 }
 
 // Heal clears all faults.
-func (c *Cloud) Heal() { c.set(func() { c.faults = nil }) }
+func (c *Cloud) Heal() {
+	c.set(func() {
+		c.faults = nil
+		close(c.healed)
+		c.healed = make(chan struct{})
+	})
+}
 
 // fault that a request meets; the account is locked.
 func (c *Cloud) fault(q *request) FaultKind {
@@ -74,8 +77,9 @@ func (q *request) fail(w http.ResponseWriter, kind FaultKind) bool {
 	case Hang:
 		select {
 		case <-q.http.Context().Done():
-		case <-time.After(time.Minute):
+		case <-q.healed:
 		}
+		panic(http.ErrAbortHandler)
 	case Garble:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)

@@ -22,6 +22,8 @@ type request struct {
 	key  Key
 	// stuck: pages lead back to the first.
 	stuck bool
+	// healed ends when faults are cleared.
+	healed <-chan struct{}
 }
 
 // refusal is an error as AWS says it.
@@ -37,7 +39,8 @@ var served = map[string]handler{
 	"eks:ListClusters":                           (*Cloud).listClusters,
 	"eks:DescribeCluster":                        (*Cloud).describeCluster,
 	"sts:GetCallerIdentity":                      (*Cloud).callerIdentity,
-	"sts:AssumeRoleWithWebIdentity":              (*Cloud).assumeRole,
+	"sts:AssumeRoleWithWebIdentity":              (*Cloud).assumeRoleWithToken,
+	"sts:AssumeRole":                             (*Cloud).assumeRole,
 	"ec2:DescribeAvailabilityZones":              (*Cloud).describeZones,
 	"ec2:DescribeSpotPriceHistory":               (*Cloud).describeSpot,
 	"elasticloadbalancing:DescribeLoadBalancers": (*Cloud).describeBalancers,
@@ -92,6 +95,7 @@ func (c *Cloud) serve(q *request) (any, *refusal, FaultKind) {
 		q.key = c.keys[s.id]
 	}
 	kind, now := c.fault(q), c.now()
+	q.healed = c.healed
 	c.mu.Unlock()
 	switch {
 	case kind != "" && kind != Deny && kind != Throttle:

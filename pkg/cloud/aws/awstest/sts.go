@@ -30,18 +30,34 @@ func (c *Cloud) callerIdentity(q *request) (any, *refusal) {
 // roleLife is how long the credentials of a role are good.
 const roleLife = time.Hour
 
-func (c *Cloud) assumeRole(q *request) (any, *refusal) {
+func (c *Cloud) assumeRoleWithToken(q *request) (any, *refusal) {
 	if r := q.strange("RoleArn", "RoleSessionName", "WebIdentityToken", "DurationSeconds"); r != nil {
 		return nil, r
 	}
-	role := q.form.Get("RoleArn")
-	want, ok := c.roles[role]
+	want, ok := c.roles[q.form.Get("RoleArn")]
 	switch {
-	case !ok:
+	case !ok || want == "":
 		return nil, &refusal{403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"}
 	case q.form.Get("WebIdentityToken") != want:
 		return nil, &refusal{400, "InvalidIdentityToken", "The ID Token provided is not a valid JWT."}
 	}
+	return c.session(q), nil
+}
+
+// assumeRole lets every key of the account take on a role that needs no token.
+func (c *Cloud) assumeRole(q *request) (any, *refusal) {
+	if r := q.strange("RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"); r != nil {
+		return nil, r
+	}
+	if token, ok := c.roles[q.form.Get("RoleArn")]; !ok || token != "" {
+		return nil, &refusal{403, "AccessDenied", "User: " + q.key.ARN + " is not authorized to perform: sts:AssumeRole on resource: " + q.form.Get("RoleArn")}
+	}
+	return c.session(q), nil
+}
+
+// session makes a key for who took on a role.
+func (c *Cloud) session(q *request) any {
+	role := q.form.Get("RoleArn")
 	k := Key{ID: fmt.Sprintf("ASIA%016d", c.serial), Secret: sum([]byte(role + strconv.Itoa(c.serial)))[:40], Token: "session/" + strconv.Itoa(c.serial) + "=="}
 	k.ARN = "arn:aws:sts::" + Account + ":assumed-role/" + role[strings.LastIndex(role, "/")+1:] + "/" + q.form.Get("RoleSessionName")
 	c.keys[k.ID] = k
@@ -54,7 +70,7 @@ func (c *Cloud) assumeRole(q *request) (any, *refusal) {
 	}
 	out.ID, out.Secret, out.Token, out.ARN = k.ID, k.Secret, k.Token, k.ARN
 	out.Expires = c.now().Add(roleLife).UTC().Format(time.RFC3339)
-	return out, nil
+	return out
 }
 
 // allowed are the parameters of a token's URL, as aws-iam-authenticator checks them.
