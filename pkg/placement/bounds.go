@@ -52,6 +52,7 @@ func bound(q *question, candidates []candidate) {
 		c.bounded = c.bounded || c.fits >= 0 || c.full >= 0
 		c.least = min(c.least, c.room)
 	}
+	appraise(q, candidates)
 }
 
 // tiersPerGroup leaves numbers for tiers within a group.

@@ -1,12 +1,8 @@
 package placement
 
 import (
-	"math"
-
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-
-	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
 // amounts are a list of resources as whole numbers: milli-CPUs, octets, pods.
@@ -137,44 +133,4 @@ func amount(name corev1.ResourceName, q resource.Quantity) int64 {
 		return q.MilliValue()
 	}
 	return q.Value()
-}
-
-// priceOf is what one replica costs in an hour, and whether that is known.
-func priceOf(o *Object, p *federation.Price) (float64, bool) {
-	if p == nil || len(o.Request) == 0 {
-		return 0, false
-	}
-	return rateOf(p).of(o.Request[corev1.ResourceCPU], o.Request[corev1.ResourceMemory]), true
-}
-
-// rate is a Price as numbers.
-type rate struct{ cpuHour, gibHour float64 }
-
-func rateOf(p *federation.Price) rate {
-	if p == nil {
-		return rate{}
-	}
-	return rate{p.CPUHour.AsApproximateFloat64(), p.GiBHour.AsApproximateFloat64()}
-}
-
-// of is what so much costs in an hour, rounded, so that floating point decides nothing.
-func (r rate) of(cpu, memory resource.Quantity) float64 {
-	const gib = 1 << 30
-	return math.Round((float64(cpu.MilliValue())/1000*r.cpuHour+float64(memory.Value())/gib*r.gibHour)*1e9) / 1e9
-}
-
-// currencyOf is the currency in which most candidates have a price; prices in others are not compared with it.
-func currencyOf(candidates []candidate) string {
-	count, best := map[string]int{}, ""
-	for i := range candidates {
-		if p := candidates[i].Price; p != nil {
-			count[p.Currency]++
-		}
-	}
-	for currency, n := range count {
-		if best == "" || n > count[best] || n == count[best] && currency < best {
-			best = currency
-		}
-	}
-	return best
 }

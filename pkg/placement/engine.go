@@ -78,6 +78,7 @@ type question struct {
 	moving   bool
 	wake     time.Time
 	waits    map[string][]Timer // by cluster
+	cheaper  []federation.CheaperCluster
 }
 
 var noRule federation.Propagation

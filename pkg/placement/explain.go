@@ -41,7 +41,10 @@ func explain(q *question, candidates []candidate, excluded []exclusion) []Candid
 			if c.copy != nil {
 				one.Ready = c.copy.Ready
 			}
-			one.Price, _ = priceOf(&q.Object, c.Price)
+			if price, known := Hourly(&q.Object, c.Cluster); known {
+				one.Price, one.Currency = price, c.Price.Currency
+			}
+			one.Spot = c.Spot
 		}
 		if !q.divides {
 			one.Holds, one.Given, one.Weight = c.has, c.gets > 0, 0

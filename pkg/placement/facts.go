@@ -42,6 +42,9 @@ func ObjectFacts(k kind.Kind, obj *unstructured.Unstructured) Object {
 		Rebalance:       annotation(federation.AnnotationRebalance),
 		ClusterSelector: annotation(policy.AnnotationClusterSelector),
 	}
+	if o.Divided {
+		o.Traffic = trafficOf(annotation(federation.AnnotationEgress), annotation(federation.AnnotationFetch))
+	}
 	if key := policy.PreferencesAnnotation(k.GroupKind()); key != "" {
 		o.Preferences = annotation(key)
 	}

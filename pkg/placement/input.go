@@ -55,12 +55,15 @@ type Candidate struct {
 	Out    string `json:"out,omitempty"`
 	Detail string `json:"detail,omitempty"`
 	// Weight, Min and Max are the policy's, Max nil for no limit. Fits is how many more replicas fit into what is free,
-	// nil where that is unknown. Price is the price of one replica for one hour, 0 where it is unknown.
-	Weight int32   `json:"weight"`
-	Min    int32   `json:"min,omitempty"`
-	Max    *int32  `json:"max,omitempty"`
-	Fits   *int32  `json:"fits,omitempty"`
-	Price  float64 `json:"price,omitempty"`
+	// nil where that is unknown. Price is the price of one replica for one hour in Currency, which is empty where it is unknown. Spot is
+	// the percentage of CPUs on spot machines.
+	Weight   int32   `json:"weight"`
+	Min      int32   `json:"min,omitempty"`
+	Max      *int32  `json:"max,omitempty"`
+	Fits     *int32  `json:"fits,omitempty"`
+	Price    float64 `json:"price,omitempty"`
+	Currency string  `json:"currency,omitempty"`
+	Spot     int32   `json:"spot,omitempty"`
 	// Has are the replicas by the current decision, Ready how many of them are ready, Target what the cluster is to have
 	// in the end, Gets what the decision gives it now (they differ while replicas move). nil for what is copied whole.
 	Has    *int32 `json:"has,omitempty"`
@@ -101,6 +104,8 @@ type Object struct {
 	FirstOrdinal int32
 	// Request is what one replica requests: the effective request of its pod, "pods" included; nil where it has no pods.
 	Request corev1.ResourceList
+	// Traffic is what one replica sends and fetches, by the object's annotations.
+	Traffic Traffic
 	// Use says where an object runs that needs this one; nil for an object that nothing can need. The object goes there
 	// as well. OnlyUse says that it goes nowhere else, unless a policy selects it (a Secret).
 	Use     *Use
@@ -113,6 +118,14 @@ type Object struct {
 	Rebalance string
 	// Preferences and ClusterSelector are Federation v1's annotations, empty where there is none.
 	Preferences, ClusterSelector string
+}
+
+// Traffic is what one replica sends and fetches, in GiB.
+type Traffic struct {
+	// EgressHour leaves its region in an hour, Fetch comes from where it was when it moves.
+	EgressHour, Fetch float64
+	// Invalid says which annotations can't be read, nil where all can.
+	Invalid error
 }
 
 // Use is where the users of an object are that follows its users.

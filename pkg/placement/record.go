@@ -34,7 +34,7 @@ const (
 
 // record writes the decision down.
 func record(q *question, candidates []candidate, excluded []exclusion) Answer {
-	d := Decision{Object: q.Object.Reference, Policy: q.policy, Full: q.full, Moving: q.moving}
+	d := Decision{Object: q.Object.Reference, Policy: q.policy, Full: q.full, Moving: q.moving, Cheaper: q.cheaper}
 	d.Clusters = placements(q, candidates)
 	d.Unplaced = int32(min(q.unplaced, int64(1<<31-1)))
 	d.Ordinals = ordinals(q, d.Clusters)
@@ -268,6 +268,7 @@ func Same(a, b *Decision) bool {
 		a.Moving == b.Moving && a.Rebalanced == b.Rebalanced && ptr.Equal(a.Policy, b.Policy) &&
 		sameClusters(a.Clusters, b.Clusters) && slices.EqualFunc(a.Clusters, b.Clusters, sinceSame) &&
 		slices.Equal(a.Ordinals, b.Ordinals) &&
+		slices.EqualFunc(a.Cheaper, b.Cheaper, func(a, b federation.CheaperCluster) bool { return a.Name == b.Name && a.Since.Equal(&b.Since) }) &&
 		slices.EqualFunc(a.Displaced, b.Displaced, func(a, b federation.DisplacedShare) bool {
 			return a.Name == b.Name && a.Replicas == b.Replicas && a.Reason == b.Reason && a.Since.Equal(&b.Since)
 		}) &&

@@ -49,7 +49,7 @@ func ScopeOf(p *policy.Propagation, clusters []Cluster) *Scope {
 			}
 		}
 		s.marks[i] = m
-		s.free[i], s.rates[i] = nodesOf(&clusters[i]), rateOf(clusters[i].Price)
+		s.free[i], s.rates[i] = nodesOf(&clusters[i]), rateOf(&clusters[i])
 	}
 	for k := range rule.TopologySpreadConstraints {
 		row, names := domainsOf(rule.TopologySpreadConstraints[k].TopologyKey, clusters)

@@ -50,6 +50,9 @@ type candidate struct {
 	weight, pull int64
 	// fits is how many more replicas fit into what is free, -1 for unknown.
 	fits int64
+	// cost is what one replica costs in an hour where that can be compared with other clusters, fetch what it costs once that a
+	// replica elsewhere fetches from here; -1 for unknown.
+	cost, fetch float64
 	// full is how many replicas fitted when some stayed unschedulable, -1 where that is not so.
 	full int64
 
@@ -93,7 +96,7 @@ func sift(q *question) (candidates []candidate, excluded []exclusion) {
 			continue
 		}
 		candidates = append(candidates, candidate{Cluster: c, at: int32(i), has: has, why: why, leaves: at.leaves, cause: at.cause,
-			rank: rank(seed, c.Name), fits: -1, full: -1})
+			rank: rank(seed, c.Name), fits: -1, full: -1, cost: -1, fetch: -1})
 		next := &candidates[len(candidates)-1]
 		if q.returned(c) {
 			next.unproven = has

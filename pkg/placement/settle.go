@@ -12,6 +12,8 @@ import (
 const (
 	missingRoom        = "not all replicas fit into what is free in the clusters that may take them; those that do not fit wait there for room: add capacity or clusters"
 	missingPlace       = "replicas run where the policy does not want them, because no cluster that it allows can take them: add or free clusters, or widen the policy"
+	missingSpot        = "%d replicas are unplaced: only spot machines could take more of them, and price.maxSpot of the policy allows no more there; raise it, or add clusters with machines on demand"
+	missingOnDemand    = "more replicas run on spot machines than price.maxSpot of the policy allows, and no other cluster can take them: raise it, or add clusters with machines on demand"
 	missingWall        = "%d of %d replicas are unplaced: no cluster may take more of them; raise maxReplicas, widen the policy, or add clusters"
 	missingCompletions = "no cluster without a part of the Job can take over the completions of one that is to leave it: they wait until it is back, or another cluster joins"
 	missingAny         = "no cluster can take it now"
@@ -32,6 +34,9 @@ func settle(q *question, candidates []candidate) {
 		q.v1.plan(q, candidates)
 	case q.anew:
 		share(q, candidates, true)
+	case q.rebalancesAlways() && q.strategy() == federation.StrategyPrice:
+		share(q, candidates, false)
+		followPrices(q, candidates)
 	case q.rebalancesAlways():
 		missing := q.missing
 		share(q, candidates, false)
@@ -54,8 +59,8 @@ func (q *question) rebalancesAlways() bool {
 	return q.rule.ReplicaDivision != nil && q.rule.ReplicaDivision.Rebalance
 }
 
-// mayMoveOn says whether the shares that were worked out anew may take effect. What fits, and what costs least, comes and
-// goes: replicas move on only from where they stayed for minimumStay.
+// mayMoveOn says whether the shares that were worked out anew may take effect. What fits comes and goes: replicas move on
+// only from where they stayed for minimumStay.
 func mayMoveOn(q *question, candidates []candidate) bool {
 	if q.strategy() == federation.StrategyWeighted {
 		return true
@@ -70,20 +75,15 @@ func mayMoveOn(q *question, candidates []candidate) bool {
 	return may
 }
 
-// costOf is what a strategy keeps low: the clusters in use, or the steps of price of all replicas. It is -1 where the
-// strategy has no such number. Nothing moves for shares that are no better.
+// costOf is what a strategy keeps low: the clusters in use. It is -1 where the strategy has no such number. Nothing moves for
+// shares that are no better.
 func (q *question) costOf(candidates []candidate) (cost int64) {
-	strategy := q.strategy()
-	if strategy != federation.StrategyPacked && strategy != federation.StrategyPrice {
+	if q.strategy() != federation.StrategyPacked {
 		return -1
 	}
 	for i := range candidates {
-		switch c := &candidates[i]; {
-		case c.replicas == 0:
-		case strategy == federation.StrategyPacked:
+		if candidates[i].replicas > 0 {
 			cost++
-		default:
-			cost += c.replicas * c.tier
 		}
 	}
 	return cost
@@ -108,6 +108,7 @@ func share(q *question, candidates []candidate, anew bool) {
 	goBack(q, candidates)
 	recall(q, candidates)
 	even(q, candidates)
+	limitSpot(q, candidates)
 }
 
 // even brings the sum of shares to the object's replicas.

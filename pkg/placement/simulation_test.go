@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -130,6 +131,10 @@ func genRule(t *rapid.T) federation.Propagation {
 			}
 			division.Clusters = append(division.Clusters, r)
 		}
+		if division.Strategy == federation.StrategyPrice && rapid.Bool().Draw(t, "price") {
+			division.Price = &federation.PriceDivision{MaxSpot: rapid.SampledFrom([]string{"", "0%", "40%", "100%"}).Draw(t, "maxSpot"),
+				StableFor: minutes(rapid.IntRange(0, 9).Draw(t, "stableFor")), MinSavings: "5%"}
+		}
 		rule.ReplicaDivision = division
 	}
 	if rapid.IntRange(0, 2).Draw(t, "spread") == 0 {
@@ -152,6 +157,7 @@ func genWorld(t *rapid.T) *world {
 	w.in.Object = web(rapid.Int32Range(0, 20).Draw(t, "replicas"))
 	w.in.Object.Ordered = rapid.Bool().Draw(t, "ordered")
 	w.in.Clusters = priced(in(ready("a", "b", "c", "d", "e"), "x", "x", "y", "y", "z"), "EUR 1", "EUR 2", "", "USD 1", "EUR 1")
+	w.in.Object, w.in.Clusters = oneCPU(w.in.Object), onSpot(w.in.Clusters, 100, 0, 50, 0, 20)
 	for _, c := range w.in.Clusters {
 		w.holds[c.Name] = 100
 	}
@@ -165,7 +171,7 @@ func genWorld(t *rapid.T) *world {
 func (w *world) happen(t *rapid.T) (shrunk bool) {
 	w.in.Clusters = slices.Clone(w.in.Clusters)
 	c := &w.in.Clusters[rapid.IntRange(0, 4).Draw(t, "cluster")]
-	switch rapid.IntRange(0, 10).Draw(t, "event") {
+	switch rapid.IntRange(0, 11).Draw(t, "event") {
 	case 0:
 		c.Ready, c.Since = !c.Ready, w.now()
 	case 1:
@@ -191,6 +197,8 @@ func (w *world) happen(t *rapid.T) (shrunk bool) {
 		c.Ready, c.Since, c.Down, c.Taints = true, w.now(), false, nil
 	case 10:
 		c.Taints = []corev1.Taint{{Key: federation.TaintDrain, Effect: corev1.TaintEffectNoExecute, TimeAdded: &metav1.Time{Time: w.now()}}}
+	case 11:
+		c.Price = &federation.Price{Currency: "EUR", CPUHour: *resource.NewQuantity(rapid.Int64Range(1, 9).Draw(t, "price"), resource.DecimalSI)}
 	}
 	return false
 }

@@ -5,8 +5,6 @@ import (
 	"math/bits"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
 
@@ -18,7 +16,7 @@ func tier(q *question, candidates []candidate) {
 	case federation.StrategyFreeCapacity:
 		pullByCapacity(candidates)
 	case federation.StrategyPrice:
-		tierByPrice(q, candidates)
+		tierByPrice(candidates)
 	case federation.StrategyPacked:
 		tierPacked(q, candidates)
 	}
@@ -62,26 +60,22 @@ func pullByCapacity(candidates []candidate) {
 
 // tierByPrice puts clusters at the same price into one tier, the cheapest first, those whose price is not known or in
 // another currency last.
-func tierByPrice(q *question, candidates []candidate) {
-	if len(q.Object.Request) == 0 { // nothing is known of what a replica costs
-		return
-	}
-	currency, cpu, memory := currencyOf(candidates), q.Object.Request[corev1.ResourceCPU], q.Object.Request[corev1.ResourceMemory]
-	prices := make([]float64, len(candidates))
+func tierByPrice(candidates []candidate) {
 	known := make([]float64, 0, len(candidates))
 	for i := range candidates {
-		prices[i] = -1
-		if p := candidates[i].Price; p != nil && p.Currency == currency {
-			prices[i] = q.scope.rates[candidates[i].at].of(cpu, memory)
-			known = append(known, prices[i])
+		if candidates[i].cost >= 0 {
+			known = append(known, candidates[i].cost)
 		}
+	}
+	if len(known) == 0 {
+		return
 	}
 	slices.Sort(known)
 	known = slices.Compact(known)
 	for i := range candidates {
 		step := len(known)
-		if prices[i] >= 0 {
-			step, _ = slices.BinarySearch(known, prices[i])
+		if candidates[i].cost >= 0 {
+			step, _ = slices.BinarySearch(known, candidates[i].cost)
 		}
 		candidates[i].tier += int64(step)
 	}

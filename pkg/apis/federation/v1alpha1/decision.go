@@ -68,6 +68,12 @@ type PlacementDecisionSpec struct {
 	// +listType=map
 	// +listMapKey=name
 	Displaced []DisplacedShare `json:"displaced,omitempty"`
+	// Cheaper are clusters in which running replicas would cost so much less that they are to move there, once that has lasted for
+	// price.stableFor of the policy; at most 8.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Cheaper []CheaperCluster `json:"cheaper,omitempty"`
 	// Ordinals are where the ordinals of a StatefulSet's pods start in each cluster, so that no two pods have the same
 	// one. A cluster stays in the list until its copy is gone.
 	// +optional
@@ -153,6 +159,13 @@ const (
 	DisplacedTainted   = "Tainted"   // another NoExecute taint
 	DisplacedUnhealthy = "Unhealthy" // replicas did not become ready there
 )
+
+// CheaperCluster is a cluster that saves as much as the policy asks for.
+type CheaperCluster struct {
+	Name string `json:"name"`
+	// Since is when that began. It has not ended since.
+	Since metav1.Time `json:"since"`
+}
 
 // OrdinalStart is where a cluster's ordinals start.
 type OrdinalStart struct {

@@ -38,6 +38,11 @@ const (
 	// AnnotationRebalance asks once, whenever its value changes, to divide an object's replicas anew as its policy says.
 	// "kubefed rebalance" sets it to the current time.
 	AnnotationRebalance = GroupName + "/rebalance"
+	// AnnotationEgress and AnnotationFetch say, for placement by price, how many GiB (2^30 octets) one replica of a workload sends
+	// out of its region in an hour, and how many it fetches once from where it was when it moves to another cluster: decimals
+	// such as "0.5".
+	AnnotationEgress = GroupName + "/egress-gib-per-hour"
+	AnnotationFetch  = GroupName + "/fetch-gib"
 	// AnnotationReplicasPath on a CustomResourceDefinition without a scale subresource is the path of the replicas in its
 	// objects, such as ".spec.workers", so that a policy can divide them.
 	AnnotationReplicasPath = GroupName + "/replicas-path"

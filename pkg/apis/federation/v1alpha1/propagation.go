@@ -145,6 +145,9 @@ const TopologyCluster = "cluster"
 
 // ReplicaDivision says how the replicas of Deployments, ReplicaSets, StatefulSets, Jobs, and of custom resources with a
 // scale subresource, are divided over clusters.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.price) || has(self.strategy) && self.strategy == 'Price'",message="price goes with strategy Price"
+// +kubebuilder:validation:XValidation:rule="!has(self.price) || !(has(self.price.minSavings) || has(self.price.stableFor) || has(self.price.overlap)) || has(self.rebalance) && self.rebalance",message="price.minSavings, price.stableFor and price.overlap are for replicas that follow prices: set rebalance to true"
 type ReplicaDivision struct {
 	// Mode is Divided (the clusters' shares add up to the object's replicas) or Duplicated (each cluster has them all).
 	// +optional
@@ -155,7 +158,7 @@ type ReplicaDivision struct {
 	// Weighted: in proportion to the weights of Clusters, evenly where there are none.
 	// FreeCapacity: in proportion to how many replicas still fit.
 	// Packed: as few clusters as can take them all.
-	// Price: where a replica costs least.
+	// Price: where a replica costs least by the prices of Clusters (spec.price, else status.price).
 	// +optional
 	// +kubebuilder:default=Weighted
 	// +kubebuilder:validation:Enum=Weighted;FreeCapacity;Packed;Price
@@ -170,6 +173,35 @@ type ReplicaDivision struct {
 	// strategy, and nothing moves without need; "kubefed rebalance" does it once.
 	// +optional
 	Rebalance bool `json:"rebalance,omitempty"`
+	// Price bounds what strategy Price does.
+	// +optional
+	Price *PriceDivision `json:"price,omitempty"`
+}
+
+// PriceDivision bounds how replicas go where they cost least, and how they follow prices. Nothing is compared whose price is
+// not known, or is in another currency.
+type PriceDivision struct {
+	// MaxSpot is how many of the object's replicas may be on spot machines, a percentage. A replica counts by how much of its
+	// cluster is on spot: 4 replicas in a cluster with 50% of its CPUs on spot count as 2. It is a wall, as maxReplicas is.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^(100|[1-9]?[0-9])%$`
+	MaxSpot string `json:"maxSpot,omitempty"`
+	// MinSavings is how much less a running replica must cost elsewhere in order to move there, a percentage of what it costs.
+	// What the move itself costs is taken off first, by what is saved in as long a time as stableFor, or in an hour where that
+	// is shorter: the replica runs twice during overlap, and fetches what AnnotationFetch says from where it was. Default 10%.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^(100|[1-9]?[0-9])%$`
+	MinSavings string `json:"minSavings,omitempty"`
+	// StableFor is how long a cluster must have been so much cheaper, without a break, before running replicas move there.
+	// Default 30m.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="stableFor must be a duration such as 90s or 1h30m"
+	StableFor *metav1.Duration `json:"stableFor,omitempty"`
+	// Overlap is for how long a replica that moves runs in both clusters, until the new one is ready and the old one has gone.
+	// Default 2m.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",message="overlap must be a duration such as 90s or 1h30m"
+	Overlap *metav1.Duration `json:"overlap,omitempty"`
 }
 
 // Modes and strategies of a ReplicaDivision.
