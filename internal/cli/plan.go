@@ -27,7 +27,8 @@ applied, if clusters, zones, regions or providers failed, or both together. The 
 
 The API server checks manifests (a server-side dry run), and fills in their defaults. LOST are replicas, and of objects
 without replicas copies, in what fails. WAITS is how long timers such as tolerationSeconds and stableFor hold replacements
-back, beside the time that pods take to start.
+back, beside the time that pods take to start. COST is how much more it costs in an hour, by what pods request and the prices
+of clusters, or unknown: see kubefed cost.
 
 --survivability asks this of every single cluster, zone, region and provider.
 

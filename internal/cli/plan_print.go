@@ -18,10 +18,13 @@ type planReport struct {
 	Loss    plan.Loss     `json:"loss"`
 	Objects int           `json:"objects"`
 	Changes []plan.Change `json:"changes"`
+	// Cost is how much more all changes cost in an hour.
+	Cost plan.Cost `json:"cost"`
 }
 
 func (f *planFlags) printPlan(s Streams, r planReport) error {
 	problems := 0
+	r.Cost = plan.Difference(r.Changes)
 	for _, c := range r.Changes {
 		if c.Problem != "" {
 			problems++
@@ -60,16 +63,17 @@ func printChanges(out io.Writer, r planReport) {
 		return
 	}
 	moved := 0
-	table(out, "OBJECT", "POLICY", "NOW", "THEN", "LOST", "WAITS", "PROBLEM")(func(row func(...string)) {
+	table(out, "OBJECT", "POLICY", "NOW", "THEN", "LOST", "WAITS", "COST", "PROBLEM")(func(row func(...string)) {
 		for i := range r.Changes {
 			c := &r.Changes[i]
 			if c.Moves() {
 				moved++
 			}
-			row(objectName(c.Object), dash(c.Policy), shares(c.Now), shares(c.Then), count(c.Lost), wait(c.Waits.Duration), dash(c.Problem))
+			row(objectName(c.Object), dash(c.Policy), shares(c.Now), shares(c.Then), count(c.Lost), wait(c.Waits.Duration), difference(c.Difference()), dash(c.Problem))
 		}
 	})
 	fmt.Fprintf(out, "%d of %d objects would change\n", moved, r.Objects)
+	printDifference(out, r.Cost)
 }
 
 func (f *planFlags) printSurvivability(s Streams, all []plan.Survival) error {

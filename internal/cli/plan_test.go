@@ -33,8 +33,10 @@ func TestPlanPrinted(t *testing.T) {
 		Loss:    plan.Loss{Clusters: []string{"gondor", "rohan"}, Partly: []string{"shire"}},
 		Objects: 12,
 		Changes: []plan.Change{
-			{Object: reference("Deployment", "web"), Policy: "PropagationPolicy/web", Now: []plan.Share{share("gondor", 3), share("shire", 3)}, Then: []plan.Share{share("shire", 6)}, Lost: 3, Waits: metav1.Duration{Duration: time.Minute}},
-			{Object: reference("Deployment", "pinned"), Now: []plan.Share{share("rohan", 1)}, Then: []plan.Share{share("rohan", 1)}, Lost: 1, Problem: "nothing of it would be left"},
+			{Object: reference("Deployment", "web"), Policy: "PropagationPolicy/web", Now: []plan.Share{share("gondor", 3), share("shire", 3)}, Then: []plan.Share{share("shire", 6)}, Lost: 3, Waits: metav1.Duration{Duration: time.Minute},
+				CostNow: plan.Cost{Hour: plan.Money{"USD": 0.12, "EUR": 0.06}}, CostThen: plan.Cost{Hour: plan.Money{"EUR": 0.12}}},
+			{Object: reference("Deployment", "pinned"), Now: []plan.Share{share("rohan", 1)}, Then: []plan.Share{share("rohan", 1)}, Lost: 1, Problem: "nothing of it would be left",
+				CostNow: plan.Cost{Unknown: 1}, CostThen: plan.Cost{Unknown: 1}},
 			{Object: reference("ConfigMap", "config"), Now: []plan.Share{share("gondor"), share("shire")}, Then: []plan.Share{share("shire")}, Lost: 1},
 		},
 	}
@@ -77,7 +79,7 @@ func TestReasonsPrinted(t *testing.T) {
 		},
 		Clusters: []placement.Candidate{
 			{Cluster: "gondor", Group: "home", Weight: 3, Min: 1, Max: n(4), Fits: n(0), Has: n(4), Ready: n(3), Target: n(4), Gets: n(4), Out: federation.ReasonFull, Detail: "no replica fits into what is free"},
-			{Cluster: "rohan", Group: "overflow", Weight: 1, Has: n(3), Ready: n(3), Target: n(2), Gets: n(3), Price: 0.0521, Timers: []placement.Timer{{What: "replicas may go back to a better group (minimumStay)", Until: now.Add(10 * time.Minute)}}},
+			{Cluster: "rohan", Group: "overflow", Weight: 1, Has: n(3), Ready: n(3), Target: n(2), Gets: n(3), Price: 0.0521, Currency: "EUR", Timers: []placement.Timer{{What: "replicas may go back to a better group (minimumStay)", Until: now.Add(10 * time.Minute)}}},
 			{Cluster: "shire", Out: federation.ReasonNotSelected},
 		},
 	}, now)

@@ -108,6 +108,7 @@ func NewRoot(s Streams, known ...Cloud) *cobra.Command {
 		newDeinit(s),
 		newStatus(s),
 		newPlan(s),
+		newCost(s),
 		newWhy(s),
 		newRebalance(s),
 		newDrill(s),

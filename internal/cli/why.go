@@ -108,7 +108,7 @@ func printReasons(out io.Writer, r plan.Reasons, now time.Time) {
 			if c.Gets == nil {
 				has, gets, weight = copied(c.Holds), copied(c.Given), "-"
 			}
-			row(c.Cluster, dash(c.Group), has, number(c.Ready), number(c.Target), gets, weight, bounds(c), number(c.Fits), price(c.Price), dash(why))
+			row(c.Cluster, dash(c.Group), has, number(c.Ready), number(c.Target), gets, weight, bounds(c), number(c.Fits), price(c), dash(why))
 		}
 	})
 	for _, c := range r.Clusters {
@@ -152,9 +152,10 @@ func bounds(c placement.Candidate) string {
 	return fmt.Sprintf("%d..%d", c.Min, ptr.Deref(c.Max, 0))
 }
 
-func price(p float64) string {
-	if p == 0 {
+// price is what a replica costs in an hour.
+func price(c placement.Candidate) string {
+	if c.Currency == "" {
 		return "-"
 	}
-	return fmt.Sprintf("%.4f", p)
+	return fmt.Sprintf("%.4f %s/h", c.Price, c.Currency)
 }

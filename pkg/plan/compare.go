@@ -30,6 +30,9 @@ type Change struct {
 	// replacements back, beside the time that pods take to start.
 	Steps int             `json:"steps,omitempty"`
 	Waits metav1.Duration `json:"waits"`
+	// CostNow and CostThen are what it costs before and after.
+	CostNow  Cost `json:"costNow"`
+	CostThen Cost `json:"costThen"`
 	// Missing is what keeps the decision from its policy.
 	Missing string `json:"missing,omitempty"`
 	// Problem says why the object would not survive, or does not fit; empty where it does.
@@ -63,6 +66,11 @@ func Compare(before, after *World, results map[Key]Result, all bool) []Change {
 	changes := []Change{}
 	for _, key := range slices.SortedFunc(maps.Keys(results), compareKeys) {
 		c := after.change(key, before.Objects[key].Decision, results[key])
+		c.CostNow = Cost{Hour: Money{}}
+		if old, known := before.Objects[key]; known {
+			facts := placement.ObjectFacts(old.Kind, old.Unstructured)
+			c.CostNow = before.costOf(&old, &facts, c.Now)
+		}
 		if all || c.Moves() || c.lostReplicas() > 0 || c.Problem != "" {
 			changes = append(changes, c)
 		}
@@ -89,6 +97,8 @@ func (w *World) change(key Key, decision *federation.PlacementDecision, r Result
 			}
 		}
 	}
+	facts := placement.ObjectFacts(o.Kind, o.Unstructured)
+	c.CostThen = w.costOf(&o, &facts, c.Then)
 	c.Problem = w.problem(&c, o)
 	return c
 }

@@ -26,6 +26,8 @@ type Key = placement.Key
 type World struct {
 	Now      time.Time
 	Clusters []placement.Cluster
+	// Members are the Clusters themselves by name, for what placement does not depend on: what nodes cost.
+	Members  map[string]*federation.Cluster
 	Policies []*policy.Propagation
 	Objects  map[Key]Object
 	// lost are clusters that are imagined to be lost.

@@ -23,7 +23,7 @@ const pageSize = 500
 
 // Read reads a World in pages, and the kinds that the federation serves.
 func Read(ctx context.Context, reader client.Reader, asker discovery.DiscoveryInterface) (*plan.World, map[schema.GroupKind]kind.Kind, error) {
-	w := &plan.World{Now: time.Now(), Objects: map[plan.Key]plan.Object{}}
+	w := &plan.World{Now: time.Now(), Objects: map[plan.Key]plan.Object{}, Members: map[string]*federation.Cluster{}}
 	decisions := map[client.ObjectKey]*federation.PlacementDecision{}
 	kinds := map[schema.GroupKind]kind.Kind{}
 	for _, step := range []struct {
@@ -75,7 +75,8 @@ func readPlacementClusters(ctx context.Context, reader client.Reader, w *plan.Wo
 	var list federation.ClusterList
 	return EachPage(ctx, reader, &list, func() {
 		for i := range list.Items {
-			w.Clusters = append(w.Clusters, placement.ClusterFacts(&list.Items[i]))
+			c := list.Items[i].DeepCopy()
+			w.Members[c.Name], w.Clusters = c, append(w.Clusters, placement.ClusterFacts(c))
 		}
 	})
 }
