@@ -31,6 +31,8 @@ var ran = []run{
 	{"kubefed plan --policy policy.yaml", "TestRebalance", []string{`"kubefed", "plan"`, `"--policy"`}},
 	{"kubefed plan --without gondor", "TestPlanGates", []string{`"kubefed", "plan", "--without"`}},
 	{"kubefed plan --survivability", "TestPlanGates", []string{`"kubefed", "plan", "--survivability"`}},
+	{"kubefed cost --by workload -n shop", "TestCost", []string{`"kubefed", "cost", "--by", "workload", "-n"`}},
+	{"kubefed cost", "TestCost", []string{`"kubefed", "cost")`}},
 	{"kubefed why deployment/web", "TestOrderedGroups", []string{`"kubefed", "why", "deployment/web"`}},
 	{"kubefed rebalance deployment/web --plan", "TestRebalance", []string{`"kubefed", "rebalance", "deployment/web"`, `"--plan"`}},
 	{"kubefed rebalance deployment/web", "TestRebalance", []string{`"kubefed", "rebalance", "deployment/web"`}},
