@@ -143,6 +143,41 @@ func TestHangingAddressesDelayNobody(t *testing.T) {
 	becomes(t, c, Key{Kind: "Service", Namespace: "default", Name: "slow-7"}, dns.Unknown, ReasonNoAnswer, limit)
 }
 
+// TestAServerBeginsToHang: it takes connections, and answers no more. A question over HTTP finds that out, one over TCP can't, and what
+// another cluster serves is none the worse.
+func TestAServerBeginsToHang(t *testing.T) {
+	c := start(t, New("f", quick()))
+	var hangs atomic.Bool
+	end := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if hangs.Load() {
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(end) })
+	good, _, _ := listen(t, "127.0.0.1:0")
+	get, connect := &federation.EndpointProbe{Type: federation.ProbeHTTP}, Key{Kind: "Service", Namespace: "default", Name: "connect"}
+	other := Key{Kind: "Service", Namespace: "default", Name: "other"}
+	c.Ask(shop, get)
+	c.Ask(other, get)
+	c.saw("gondor", map[Key]*served{shop: at(1, server.Listener.Addr().String()), connect: at(1, server.Listener.Addr().String())})
+	c.saw("rohan", map[Key]*served{other: at(1, good)})
+	for _, key := range []Key{shop, connect, other} {
+		becomes(t, c, key, dns.Healthy, ReasonAnswers, limit)
+	}
+	hangs.Store(true)
+	becomes(t, c, shop, dns.Unhealthy, ReasonNoAnswer, limit)
+	for _, key := range []Key{connect, other} {
+		if o := becomes(t, c, key, dns.Healthy, ReasonAnswers, limit); len(o.Addresses) != 1 {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
 // TestOneFailureHurriesItsCluster: what is asked once an hour is asked at once when a neighbour stopped answering.
 func TestOneFailureHurriesItsCluster(t *testing.T) {
 	c := start(t, New("f", Options{Period: time.Hour}))
