@@ -28,7 +28,7 @@ const (
 // All requests are reads, so all may be repeated.
 type transport struct {
 	session *Session
-	ctx     context.Context //nolint:containedctx // The SDK's lists make requests without the caller's.
+	ctx     context.Context // of who asks: the SDK's lists make requests without it
 	family  string
 
 	mu    sync.Mutex
@@ -152,7 +152,7 @@ func pauseFor(answer *http.Response, usual time.Duration) time.Duration {
 			return min(time.Duration(s)*time.Second, maxPause)
 		}
 	}
-	return usual/2 + rand.N(usual+1) //nolint:gosec // Only spreads requests.
+	return usual/2 + rand.N(usual+1) // spreads requests
 }
 
 func wait(ctx context.Context, d time.Duration) error {

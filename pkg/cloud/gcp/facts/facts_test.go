@@ -1,11 +1,13 @@
 package facts_test
 
 import (
+	"context"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -102,6 +104,32 @@ func TestTheSamePageTwiceIsAnError(t *testing.T) {
 			t.Errorf("%s: %v", operation, err)
 		}
 		s.Heal()
+	}
+}
+
+// The SDK's lists do not heed the context of who asks.
+func TestSlowListsEndWithTheContext(t *testing.T) {
+	s, f := start(t)
+	if _, err := f.Zones(t.Context(), region); err != nil {
+		t.Fatal(err)
+	}
+	for operation, ask := range map[string]func(context.Context) error{
+		"compute.zones.list":     func(ctx context.Context) error { _, err := f.Zones(ctx, region); return err },
+		"cloudbilling.skus.list": func(ctx context.Context) error { _, err := f.Machines(ctx, region, []cloud.Machine{n2}); return err },
+		"compute.globalForwardingRules.list": func(ctx context.Context) error {
+			_, err := f.Find(ctx, region, []string{"192.0.2.1"})
+			return err
+		},
+	} {
+		s.Fail(gcptest.Fault{Operation: operation, Delay: time.Hour, Always: true})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		began := time.Now()
+		err := ask(ctx)
+		cancel()
+		s.Heal()
+		if took := time.Since(began); took > 10*time.Second || operation != "cloudbilling.skus.list" && cloud.KindOf(err) != cloud.Unavailable {
+			t.Errorf("%s: %s, %v", operation, took, err)
+		}
 	}
 }
 

@@ -128,7 +128,7 @@ func newCatalogue(read func(context.Context) (*priceList, error)) *catalogue {
 // get is the price list: one of the last day, else one that is read now. If that fails the error is returned, for who asks keeps what
 // it got before; but without anything before, and where the API can't be reached, the snapshot is returned.
 func (c *catalogue) get(ctx context.Context) (*priceList, error) {
-	if list, err, known := c.known(); known {
+	if list, known, err := c.known(); known {
 		return list, err
 	}
 	select {
@@ -137,7 +137,7 @@ func (c *catalogue) get(ctx context.Context) (*priceList, error) {
 	case <-c.turn:
 	}
 	defer func() { c.turn <- struct{}{} }()
-	if list, err, known := c.known(); known {
+	if list, known, err := c.known(); known {
 		return list, err
 	}
 	list, err := c.read(ctx)
@@ -147,22 +147,22 @@ func (c *catalogue) get(ctx context.Context) (*priceList, error) {
 		c.list = list
 	}
 	c.mu.Unlock()
-	list, err, _ = c.known()
+	list, _, err = c.known()
 	return list, err
 }
 
 // known is what is to be answered without asking, if anything is.
-func (c *catalogue) known() (*priceList, error, bool) { //nolint:revive // The error is what is known.
+func (c *catalogue) known() (list *priceList, is bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
 	switch {
 	case c.list != nil && now.Sub(c.list.at) < fresh:
-		return c.list, nil, true
+		return c.list, true, nil
 	case c.failed == nil || now.Sub(c.tried) >= pause:
-		return nil, nil, false
+		return nil, false, nil
 	case c.list == nil && (cloud.KindOf(c.failed) == cloud.Unavailable || cloud.KindOf(c.failed) == cloud.Throttled):
-		return snapshot(), nil, true
+		return snapshot(), true, nil
 	}
-	return nil, c.failed, true
+	return nil, true, c.failed
 }

@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/compute/apiv1/computepb"
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"kubefed.dev/kubefed/pkg/cloud"
 )
@@ -40,6 +41,16 @@ func TestShapeOf(t *testing.T) {
 			t.Errorf("%q is %+v, %v", text, got, ok)
 		}
 	}
+}
+
+func TestShapesAreOfMachinesThatCanBe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`([a-z][0-9][a-z]?-)?(standard|highmem|highcpu|custom|micro|medium)(-([0-9]{1,4}|small|medium))?(-[0-9]{1,8})?(-ext)?`).Draw(t, "type")
+		s, ok := shapeOf(text)
+		if ok && (s.cpus <= 0 || s.billed <= 0 || s.billed > s.cpus || s.gib <= 0 || ratios[s.family] == nil) {
+			t.Errorf("%q is %+v", text, s)
+		}
+	})
 }
 
 func TestPartOf(t *testing.T) {
