@@ -99,6 +99,9 @@ that the federation API knows.`,
 			}
 			controllers.zones = zones
 			defer zones.wait()
+			if err := controllers.awaitTurn(); err != nil {
+				return err
+			}
 			return controllers.run(cmd.Context(), config)
 		},
 	}
@@ -151,6 +154,11 @@ func serve(ctx context.Context, options *apiserver.Options, controllers *control
 	controllers.zones = zones
 	defer zones.wait()
 	defer stopServer()
+	if len(options.Kube.Etcd.StorageConfig.Transport.ServerList) > 0 {
+		if err := controllers.awaitTurn(); err != nil {
+			return err
+		}
+	}
 	if _, err := zones.of(options.FederationName); err != nil {
 		return err
 	}

@@ -161,6 +161,15 @@ func (o *controllerOptions) soleOwner() {
 	o.lease = leaseDurations{duration: 60 * time.Second, renew: 40 * time.Second, retry: 15 * time.Second}
 }
 
+// awaitTurn is for a process that may be one of several: a zone that it never wrote, and maybe another one does, is not answered before
+// this one has.
+func (o *controllerOptions) awaitTurn() error {
+	if !o.leaderElect {
+		return nil
+	}
+	return o.zones.standBy(true)
+}
+
 func controllerNames() []string {
 	var names []string
 	for _, c := range controllers {

@@ -79,7 +79,7 @@ func startMCS(_ context.Context, env *Environment) error {
 	}
 	engager, err := mcs.Add(env.Manager, federationClient, mcs.Options{
 		Federation: env.Federation, Range: netip.MustParsePrefix(env.options.clusterSetRange),
-		Zone: env.options.zones.clusterSet(), Fence: env.Fence.Current,
+		Zone: env.options.zones.clusterSet(), Fence: env.Fence.Current, Current: env.options.zones.clusterSetServed,
 	})
 	if err != nil {
 		return err
@@ -106,6 +106,12 @@ func startDNS(_ context.Context, env *Environment) error {
 	zones, err := env.options.zones.of(env.Federation)
 	if err != nil {
 		return err
+	}
+	if env.options.leaderElect {
+		rival := publish.NewRival(env.Manager.GetAPIReader(), env.options.identity, func() error { return env.options.zones.standBy(false) })
+		if err := env.Manager.Add(rival); err != nil {
+			return err
+		}
 	}
 	return env.Manager.Add(publish.New(
 		publish.Options{Federation: env.Federation, Zones: zones, Fence: env.Fence},

@@ -82,6 +82,7 @@ func (z *zones) connect(federation string) (published []publish.Zone, err error)
 		one := publish.Zone{Name: zone.Name, Kind: zone.Provider}
 		if zone.Provider == config.Embedded {
 			one.Provider, one.Servers, one.DS = z.server, serversOf(z.server, z.file, zone), z.server.DS(zone.Name)
+			one.Current = z.inService(zone.Name)
 		} else {
 			construct, ok := known[zone.Provider]
 			if !ok {
@@ -254,6 +255,27 @@ func (z *zones) clusterSet() dns.Provider {
 		return nil
 	}
 	return z.server
+}
+
+// clusterSetServed has clusterset.local answered.
+func (z *zones) clusterSetServed() error {
+	if z.server == nil {
+		return nil
+	}
+	return z.server.StandBy(mcs.ClusterSetZone, false)
+}
+
+// inService has a zone of the embedded server answered.
+func (z *zones) inService(zone string) func() error {
+	return func() error { return z.server.StandBy(zone, false) }
+}
+
+// standBy has no zone of the embedded server answered; with fresh, none that was never written.
+func (z *zones) standBy(fresh bool) error {
+	if z.server == nil {
+		return nil
+	}
+	return z.server.StandByAll(fresh)
 }
 
 // wait returns when the embedded server has ended and its files are closed; ctx of open has ended before.

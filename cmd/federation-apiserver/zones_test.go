@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -125,4 +126,62 @@ func TestDNSServed(t *testing.T) {
 	if first, second := serial(), serial(); first != second {
 		t.Errorf("a restart took the serial from %d to %d", first, second)
 	}
+}
+
+// TestDNSOfReplicas: of two servers on one etcd the one that runs the controllers answers for the zone; the other refuses with SERVFAIL,
+// upon which resolvers ask the next one, takes over when the first is killed, and keeps the zone when that comes back.
+func TestDNSOfReplicas(t *testing.T) {
+	flags := append(startEtcd(t), "--controllers=*")
+	says := func(address string) string {
+		reply, _, err := new(miekg.Client).ExchangeContext(t.Context(), new(miekg.Msg).SetQuestion("example.com.", miekg.TypeSOA), address)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprintf("%s, %d answers", miekg.RcodeToString[reply.Rcode], len(reply.Answer))
+	}
+	const served, refused = "NOERROR, 1 answers", "SERVFAIL, 0 answers"
+	becomes := func(who, address, want string) {
+		t.Helper()
+		began := time.Now()
+		mustAwait(t, 2*time.Minute, func() string {
+			if got := says(address); got != want {
+				return fmt.Sprintf("%s says %s, not %s", who, got, want)
+			}
+			return ""
+		})
+		t.Logf("%s says %s after %s", who, want, time.Since(began).Round(time.Millisecond))
+	}
+	addresses := [2]string{freeAddress(t), freeAddress(t)}
+	dirs := [2]string{t.TempDir(), t.TempDir()}
+	run := func(i int) *server {
+		t.Helper()
+		return startFor(t, dirs[i], append(flags, "--dns-listen="+addresses[i])...)
+	}
+	first := run(0)
+	becomes("the first", addresses[0], served)
+	if err := os.CopyFS(filepath.Join(dirs[1], "pki"), os.DirFS(filepath.Join(first.dir, "pki"))); err != nil {
+		t.Fatal(err)
+	}
+	run(1)
+	becomes("the second", addresses[1], refused)
+	if err := first.end(syscall.SIGKILL); err == nil {
+		t.Fatal("the first server was not killed")
+	}
+	becomes("the second", addresses[1], served)
+	run(0)
+	becomes("the first", addresses[0], refused)
+	if got := says(addresses[1]); got != served {
+		t.Errorf("the second says %s", got)
+	}
+}
+
+// freeAddress is one at which nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }

@@ -76,11 +76,13 @@ func runDNSCheck(ctx context.Context, f *dnsCheckFlags, args []string, s Streams
 		return err
 	}
 	var reports []zoneReport
+	compared := 0
 	for end := time.Now().Add(f.wait); ; {
 		w, err := gatherDNS(ctx, found, namespace, args)
 		if err != nil {
 			return err
 		}
+		compared = len(w.objects)
 		if reports, err = f.askAll(ctx, w); err != nil {
 			return err
 		}
@@ -104,6 +106,9 @@ func runDNSCheck(ctx context.Context, f *dnsCheckFlags, args []string, s Streams
 			}
 			printReport(s.Out, r)
 		}
+	}
+	if compared == 0 && namespace != "" {
+		noteTo(s)("Nothing in namespace %s has names, so none were compared: -A compares those of all namespaces.", namespace)
 	}
 	return differing(reports)
 }

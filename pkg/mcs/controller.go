@@ -43,6 +43,8 @@ type Options struct {
 	Range netip.Prefix
 	// Zone writes clusterset.local; nil where nobody serves it.
 	Zone dns.Provider
+	// Current is called after Zone was written, or needed no write.
+	Current func() error
 	// Fence says under which lease Zone is written.
 	Fence func() dns.Fence
 }

@@ -22,6 +22,7 @@ type zone struct {
 	provider   dns.Provider
 	federation string
 	fence      func() dns.Fence
+	current    func() error
 	wake       chan struct{}
 
 	mu     sync.Mutex
@@ -37,7 +38,7 @@ const (
 
 func newZone(o Options) *zone {
 	version := versionClaim()
-	return &zone{provider: o.Zone, federation: o.Federation, fence: o.Fence, wake: make(chan struct{}, 1),
+	return &zone{provider: o.Zone, federation: o.Federation, fence: o.Fence, current: o.Current, wake: make(chan struct{}, 1),
 		claims: map[string][]dns.Claim{version.Owner.Ref: {version}}, partial: map[string]bool{}}
 }
 
@@ -100,7 +101,7 @@ func (z *zone) write(ctx context.Context) error {
 	slices.SortFunc(in.Claims, func(a, b dns.Claim) int { return strings.Compare(a.Name, b.Name) })
 	plan := dns.MakePlan(in)
 	if len(plan.Changes) == 0 {
-		return nil
+		return z.served()
 	}
 	receipt, err := z.provider.Apply(ctx, ClusterSetZone, fence, plan.Changes)
 	if err != nil {
@@ -109,5 +110,13 @@ func (z *zone) write(ctx context.Context) error {
 	for _, f := range receipt.Failed {
 		return f.Err
 	}
-	return nil
+	return z.served()
+}
+
+// served puts the zone into service, where another process had kept it before.
+func (z *zone) served() error {
+	if z.current == nil {
+		return nil
+	}
+	return z.current()
 }

@@ -92,7 +92,7 @@ func (w World) Objects() []Object {
 }
 
 func (w World) object(g *federation.GlobalEndpoints) Object {
-	o := Object{Object: g.Spec.Object, Settings: g.Spec.Settings, OtherHosts: g.Spec.OtherHosts, Published: string(metav1.ConditionUnknown)}
+	o := Object{Object: reference(g), Settings: g.Spec.Settings, OtherHosts: g.Spec.OtherHosts, Published: string(metav1.ConditionUnknown)}
 	if c := meta.FindStatusCondition(g.Status.Conditions, federation.EndpointsPublished); c != nil {
 		o.Published, o.Reason, o.Message = string(c.Status), c.Reason, c.Message
 	}

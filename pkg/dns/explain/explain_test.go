@@ -34,9 +34,10 @@ func endpoint(name, state, address string) federation.ClusterEndpoint {
 // web is a Service in three clusters.
 func web(change func(*federation.GlobalEndpoints)) federation.GlobalEndpoints {
 	g := federation.GlobalEndpoints{
-		Spec: federation.GlobalEndpointsSpec{Object: federation.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "web", UID: "2f6c"}},
+		ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Service", Name: "web", UID: "2f6c"}}},
+		Spec:       federation.GlobalEndpointsSpec{Object: federation.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "web"}},
 		Status: federation.GlobalEndpointsStatus{
-			Conditions: []metav1.Condition{{Type: federation.EndpointsPublished, Status: metav1.ConditionTrue, Reason: federation.ReasonPublished}},
+			Conditions: []metav1.Condition{{Type: federation.EndpointsPublished, Status: metav1.ConditionTrue, Reason: federation.ReasonPublished, ObservedGeneration: 17}},
 			Clusters: []federation.ClusterEndpoint{
 				endpoint("gondor", "Healthy", "192.0.2.1"), endpoint("rohan", "Healthy", "192.0.2.2"), endpoint("shire", "Healthy", "2001:db8::3"),
 			},
@@ -175,7 +176,7 @@ func TestZoneFile(t *testing.T) {
 		"$ORIGIN example.com.\n",
 		"web.shop.fellowship.svc.example.com.\t20\tIN\tA\t192.0.2.1\n", // one set, whatever the routing
 		"web.shop.fellowship.svc.example.com.\t20\tIN\tA\t192.0.2.2\n",
-		"_kubefed.web.shop.fellowship.svc.example.com.\t300\tIN\tTXT\t\"v=1 fed=fellowship uid=2f6c owner=svc/shop/web",
+		"_kubefed.web.shop.fellowship.svc.example.com.\t300\tIN\tTXT\t\"v=1 fed=fellowship uid=2f6c owner=svc/shop/web gen=17 ",
 		"types=A,AAAA",
 	} {
 		if !strings.Contains(file, want) {

@@ -3,15 +3,17 @@ package explain
 import (
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
 // Subject is what the names of an object are made of, as its GlobalEndpoints say.
 func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
-	o := g.Spec.Object
+	o := reference(g)
 	s := dns.Subject{
-		Owner:     dns.Owner{Ref: OwnerRef(o), UID: string(o.UID)},
+		Owner:     dns.Owner{Ref: OwnerRef(o), UID: string(o.UID), Generation: generation(g)},
 		Settings:  SettingsOf(g.Spec.Settings),
 		Published: addresses(g.Status.Published),
 		Hosts:     g.Spec.Hosts,
@@ -25,6 +27,25 @@ func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
 		s.Urgent = s.Urgent || e.State == dns.Draining && len(e.Addresses) > 0
 	}
 	return s
+}
+
+// reference names the object with its UID, which stands among the owners of what is published for it.
+func reference(g *federation.GlobalEndpoints) federation.ObjectReference {
+	o := g.Spec.Object
+	for _, owner := range g.OwnerReferences {
+		if o.UID == "" && owner.Kind == o.Kind && owner.Name == o.Name {
+			o.UID = owner.UID
+		}
+	}
+	return o
+}
+
+// generation is the object's for which the names were looked at last.
+func generation(g *federation.GlobalEndpoints) int64 {
+	if c := meta.FindStatusCondition(g.Status.Conditions, federation.EndpointsPublished); c != nil {
+		return c.ObservedGeneration
+	}
+	return 0
 }
 
 func (w World) endpoint(c federation.ClusterEndpoint) dns.Endpoint {

@@ -30,6 +30,8 @@ type Zone struct {
 	// Servers are where it is answered, for people; DS is what the parent of a signed zone is to publish.
 	Servers []string
 	DS      string
+	// Current, where it is not nil, is called once the zone holds what it should, after this process began to write to it.
+	Current func() error
 }
 
 // Options say what to publish where.
@@ -123,7 +125,7 @@ func New(options Options, clients Clients, catalog *kind.Catalog, source Source)
 	for _, z := range options.Zones {
 		w := newWorker(z.Name, z.Provider)
 		w.board, w.options, w.fence, w.gone, w.changed = p.board, &p.options, options.Fence, p.gone, p.writer.mark
-		w.assent = p.confirmedUntil
+		w.assent, w.reached = p.confirmedUntil, z.Current
 		p.workers = append(p.workers, w)
 	}
 	catalog.HandleChange(p.objectChanged)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"kubefed.dev/kubefed/pkg/dns"
 )
 
@@ -40,6 +42,13 @@ func (w *worker) round(ctx context.Context) time.Duration {
 	if err := w.bring(ctx, refs, all); err != nil {
 		w.again(refs, false)
 		return w.fail(ctx, err)
+	}
+	if all && w.reached != nil {
+		if err := w.reached(); err != nil {
+			log.FromContext(ctx).Error(err, "zone not put into service")
+		} else {
+			w.reached = nil
+		}
 	}
 	w.failures = 0
 	return w.readAt.Add(w.options.reread).Sub(w.options.now())

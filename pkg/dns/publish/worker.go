@@ -22,6 +22,8 @@ type worker struct {
 	gone func(ctx context.Context, name string, owner dns.Owner) bool
 	// fence is the writer's; raise is asked for a higher one where a zone has seen a later writer.
 	fence *Fence
+	// reached, where it is not nil, is called once the zone is as it should be.
+	reached func() error
 	// assent is until when an operator has confirmed removals.
 	assent func() time.Time
 	// changed is called with objects whose result changed, or nothing where the state of the zone did.

@@ -42,7 +42,7 @@ func (n *notifier) run(ctx context.Context, s *Server) {
 			return
 		case <-n.wake:
 		}
-		for try := 0; try < notifyTries; try++ {
+		for try := 0; try < notifyTries && !n.zone.standsBy(); try++ {
 			m := new(miekg.Msg).SetNotify(n.zone.config.Name)
 			_, err := s.exchange(ctx, m, n.secondary)
 			if err == nil {

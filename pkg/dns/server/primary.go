@@ -155,7 +155,7 @@ func (p *primary) load() error {
 	for _, s := range sets {
 		names[s.Name] = nil
 	}
-	p.serving = &zone{name: p.config.Name, apex: []byte(p.apex), nodes: newTree(), signer: p.signer}
+	p.serving = &zone{name: p.config.Name, apex: []byte(p.apex), nodes: newTree(), signer: p.signer, standby: p.store.stoodBy()}
 	served, err := p.compile(serial, maps.Keys(names))
 	if err != nil {
 		return err

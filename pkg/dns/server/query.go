@@ -21,6 +21,7 @@ const (
 	rcodeFormErr   = 1
 	rcodeNXDomain  = 3
 	rcodeNotImp    = 4
+	rcodeServFail  = 2
 	rcodeRefused   = 5
 	rcodeBadVers   = 16
 	rcodeBadCookie = 23

@@ -44,7 +44,9 @@ func (s *Server) respondTo(out []byte, q *query, client netip.Addr, stream bool)
 	rcode := rcodeRefused
 	catalog := s.catalog.Load()
 	z := catalog.find(q.lowerName())
-	if z != nil && q.qclass == classIN && !meta(q.qtype) {
+	if z != nil && z.standby {
+		rcode = rcodeServFail
+	} else if z != nil && q.qclass == classIN && !meta(q.qtype) {
 		rcode = s.resolve(&a, z, client)
 		binary.BigEndian.PutUint16(a.out[2:], binary.BigEndian.Uint16(a.out[2:])|flagAA)
 	}

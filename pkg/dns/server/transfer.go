@@ -35,6 +35,9 @@ func (s *Server) transfer(w io.Writer, msg []byte) error {
 	if !slices.Contains(p.config.TransferKeys, key.Name) {
 		return refuse(w, m, miekg.RcodeRefused)
 	}
+	if p.standsBy() {
+		return refuse(w, m, rcodeServFail)
+	}
 	records, err := p.transferred(m)
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ func (s *Server) update(out, msg []byte) []byte {
 	switch {
 	case !ok:
 		rcode = rcodeNotAuth
+	case p.standsBy():
+		rcode = rcodeServFail
 	case slices.Contains(p.config.UpdateKeys, key.Name):
 		rcode = s.change(p, m)
 		s.log.Info("zone updated by another writer", "zone", p.config.Name, "key", key.Name, "code", miekg.RcodeToString[rcode])
@@ -82,7 +84,7 @@ func (s *Server) change(p *primary, m *miekg.Msg) int {
 	}
 	if err := s.publish(p, removed, added); err != nil {
 		s.log.Error(err, "zone not changed", "zone", p.config.Name)
-		return miekg.RcodeServerFailure
+		return rcodeServFail
 	}
 	return rcodeSuccess
 }

@@ -25,6 +25,8 @@ type zone struct {
 	nodes  tree
 	// signer is nil for a zone that is not signed.
 	signer *signer
+	// standby: it is not answered.
+	standby bool
 }
 
 // node is a name: its sets, and how many nodes are right below it. A node without sets is an empty non-terminal.
