@@ -81,6 +81,9 @@ func runCloudCheck(ctx context.Context, s Streams, known clouds, f cloudCheckFla
 	if err != nil {
 		return err
 	}
+	if len(accounts) == 0 {
+		noteTo(s)("%s lists sites alone: there is no cloud to ask.", f.config)
+	}
 	checked := make([]checkedAccount, 0, len(accounts))
 	for _, account := range accounts {
 		progressTo(s)("asking %s as account %s", account.Provider, account.Name)
@@ -142,6 +145,9 @@ func checkedErrors(err error) (all []checkedError) {
 }
 
 func printChecked(s Streams, checked []checkedAccount) {
+	if len(checked) == 0 {
+		return
+	}
 	aligned(s.Out, "", []string{"ACCOUNT", "PROVIDER", "AS", "REGION", "CLUSTERS", "STATE"})(func(row func(...string)) {
 		for _, c := range checked {
 			if len(c.Regions) == 0 {

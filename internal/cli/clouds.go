@@ -123,6 +123,8 @@ func (f *accountFlags) fromFile(provider, project string) ([]config.Account, err
 		}
 	}
 	switch {
+	case provider == "" && f.account == "" && len(c.Accounts) == 0 && len(c.Sites) > 0:
+		return nil, nil // sites need none
 	case len(names) == 0:
 		return nil, fmt.Errorf("--cloud-config: %s lists no account%s; add one", f.config, suffix(" of ", provider))
 	case len(fit) == 0:

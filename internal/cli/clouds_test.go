@@ -258,6 +258,13 @@ func TestCloudCheck(t *testing.T) {
 	if code, out, errs := asked(t, f, "/none", "cloud", "check", file, "--account=prod"); code != ExitOK || errs != "" || strings.Count(out, "OK") != 2 {
 		t.Errorf("exit code %d, %s\n%s", code, out, errs)
 	}
+	sites := filepath.Join(t.TempDir(), "sites.yaml")
+	if err := os.WriteFile(sites, []byte("sites: [{name: basement, provider: on-premises}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errs := asked(t, f, "/none", "cloud", "check", "--cloud-config="+sites); code != ExitOK || out != "" || !strings.Contains(errs, "lists sites alone") {
+		t.Errorf("sites alone: exit code %d, %s\n%s", code, out, errs)
+	}
 	f.failures = map[string]error{"eu-west-1": denied}
 	code, out, errs := asked(t, f, "/none", "cloud", "check", file)
 	if code != ExitFailed {
