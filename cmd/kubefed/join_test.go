@@ -71,7 +71,7 @@ func ready(ctx context.Context, config *rest.Config) error {
 	if err != nil {
 		return err
 	}
-	bounded, cancel := context.WithTimeout(ctx, 5*time.Second)
+	bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if _, err := core.CoreV1().RESTClient().Get().AbsPath("/readyz").DoRaw(bounded); err != nil {
 		return err
@@ -190,7 +190,7 @@ func TestJoinByReference(t *testing.T) {
 		if code, out, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", file, "--dry-run=client", "-o", "yaml"); code != cli.ExitOK || !strings.Contains(out, "server: "+eksGate.URL) {
 			t.Fatalf("dry run: exit code %d\n%s%s", code, out, errs)
 		}
-		if code, out, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", file, "--witness=false"); code != cli.ExitOK || !strings.Contains(out, `Cluster "prod-a" joined`) {
+		if code, out, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", file, "--witness=false", "--timeout=3m"); code != cli.ExitOK || !strings.Contains(out, `Cluster "prod-a" joined`) {
 			t.Fatalf("exit code %d\n%s%s", code, out, errs)
 		}
 		if _, out, _ = kubefed(t, "discover", "aws", file); !strings.Contains(out, "ACTIVE   prod-a") {
@@ -206,18 +206,18 @@ func TestJoinByReference(t *testing.T) {
 			t.Errorf("without credentials: exit code %d\n%s%s", code, out, errs)
 		}
 		aws.SetKey(awstest.Key{ID: keyID, Secret: secret, ARN: userARN})
-		if code, out, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", file, "--witness=false"); code != cli.ExitOK || !strings.Contains(out, "already joined") {
+		if code, out, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", file, "--witness=false", "--timeout=3m"); code != cli.ExitOK || !strings.Contains(out, "already joined") {
 			t.Errorf("again: exit code %d\n%s%s", code, out, errs)
 		}
 		if code, _, errs = kubefed(t, "join", "eks:us-east-1/Prod_A", "rohan", file); code != cli.ExitFailed || !strings.Contains(errs, `has already joined federation`) {
 			t.Errorf("by another name: exit code %d\n%s", code, errs)
 		}
 	})
-	if code, out, errs := kubefed(t, "unjoin", "prod-a", file); code != cli.ExitOK {
+	if code, out, errs := kubefed(t, "unjoin", "prod-a", file, "--timeout=3m"); code != cli.ExitOK {
 		t.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	t.Run("GKE", func(t *testing.T) {
-		code, out, errs := kubefed(t, "join", "gke:earth-1/europe-west4/prod", "mirkwood", file, "--witness=false")
+		code, out, errs := kubefed(t, "join", "gke:earth-1/europe-west4/prod", "mirkwood", file, "--witness=false", "--timeout=3m")
 		if code != cli.ExitOK || !strings.Contains(out, `Cluster "mirkwood" joined`) {
 			t.Fatalf("exit code %d\n%s%s", code, out, errs)
 		}
