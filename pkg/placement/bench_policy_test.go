@@ -21,6 +21,7 @@ func many(n int) []Cluster {
 		c.Cluster = policy.Cluster{Name: fmt.Sprintf("cluster-%04d", i), Region: fmt.Sprintf("region-%d", i%10), Provider: "aws", Labels: map[string]string{"tier": fmt.Sprint(i % 2)}}
 		c.Ready = true
 		c.APIs = map[string]bool{"v1": true, "apps/v1": true, "batch/v1": true}
+		c.Spot = int32(i % 3 * 50)
 		c.Price = &federation.Price{Currency: "EUR", CPUHour: *resource.NewMilliQuantity(int64(30+i%7), resource.DecimalSI), GiBHour: resource.MustParse("0.004")}
 		for g := range 3 {
 			c.Free = append(c.Free, federation.FreeNodes{Nodes: int32(g + 1), Free: corev1.ResourceList{
@@ -44,7 +45,9 @@ func BenchmarkPolicy(b *testing.B) {
 			"capacity": {ReplicaDivision: divided(federation.StrategyFreeCapacity)},
 			"packed":   {ReplicaDivision: divided(federation.StrategyPacked)},
 			"price":    {ReplicaDivision: divided(federation.StrategyPrice)},
-			"spread":   {TopologySpreadConstraints: []federation.TopologySpreadConstraint{spreadOver("region", 1, 3, 0)}},
+			"spot": {ReplicaDivision: &federation.ReplicaDivision{Mode: federation.DivisionDivided, Strategy: federation.StrategyPrice, Rebalance: true,
+				Price: &federation.PriceDivision{MaxSpot: "20%"}}},
+			"spread": {TopologySpreadConstraints: []federation.TopologySpreadConstraint{spreadOver("region", 1, 3, 0)}},
 		} {
 			o := web(int32(n) * 3 / 2)
 			o.Request = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("1Gi"), corev1.ResourcePods: resource.MustParse("1")}

@@ -3,7 +3,6 @@ package placement
 import (
 	"cmp"
 	"fmt"
-	"slices"
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 )
@@ -41,13 +40,14 @@ func limitSpot(q *question, candidates []candidate) {
 		return
 	}
 	q.count(candidates)
+	scratch := make([]*candidate, 0, len(candidates))
 	for _, bounds := range []struct{ least, most func(c *candidate) int64 }{
 		{func(c *candidate) int64 { return c.least }, (*candidate).toRoom},
 		{func(c *candidate) int64 { return c.least }, func(c *candidate) int64 { return c.most }},
 		{func(*candidate) int64 { return 0 }, func(c *candidate) int64 { return c.most }},
 	} {
 		for over > 0 {
-			from, to, n := q.exchange(candidates, over, bounds.least, bounds.most)
+			from, to, n := q.exchange(candidates, over, bounds.least, bounds.most, scratch)
 			if from == nil {
 				break
 			}
@@ -67,8 +67,8 @@ func limitSpot(q *question, candidates []candidate) {
 
 // exchange finds the replicas that leave spot machines for the least money: per part of them that does, from where to where,
 // and how many. Better groups go before all.
-func (q *question) exchange(candidates []candidate, over int64, least, most func(c *candidate) int64) (from, to *candidate, n int64) {
-	best := q.takersBySpot(candidates, most)
+func (q *question) exchange(candidates []candidate, over int64, least, most func(c *candidate) int64, scratch []*candidate) (from, to *candidate, n int64) {
+	best := q.takersBySpot(candidates, most, scratch)
 	if len(best) == 0 {
 		return nil, nil, 0
 	}
@@ -113,20 +113,27 @@ func (q *question) exchange(candidates []candidate, over int64, least, most func
 }
 
 // takersBySpot are the best candidates that could take a replica, one for each percentage of spot; with constraints all.
-func (q *question) takersBySpot(candidates []candidate, most func(c *candidate) int64) []*candidate {
-	var list []*candidate
+// scratch is for the list.
+func (q *question) takersBySpot(candidates []candidate, most func(c *candidate) int64, scratch []*candidate) []*candidate {
+	list := scratch[:0]
+	var at [101]int // places in the list, and one
 	for i := range candidates {
-		if c := &candidates[i]; c.usable() && c.pull > 0 && c.replicas < most(c) {
+		c := &candidates[i]
+		if !c.usable() || c.pull == 0 || c.replicas >= most(c) {
+			continue
+		}
+		spot := min(max(c.Spot, 0), 100)
+		if q.spread != nil || at[spot] == 0 {
 			list = append(list, c)
+			at[spot] = len(list)
+			continue
+		}
+		best := list[at[spot]-1]
+		if cmp.Or(cmp.Compare(c.group, best.group), cmp.Compare(dear(c), dear(best)), inRank(c, best)) < 0 {
+			list[at[spot]-1] = c
 		}
 	}
-	if q.spread != nil {
-		return list
-	}
-	slices.SortFunc(list, func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(a.Spot, b.Spot), cmp.Compare(a.group, b.group), cmp.Compare(dear(a), dear(b)), inRank(a, b))
-	})
-	return slices.CompactFunc(list, func(a, b *candidate) bool { return a.Spot == b.Spot })
+	return list
 }
 
 // maySwap says whether constraints let a replica go from one cluster to another one.
