@@ -138,7 +138,7 @@ func (w *World) carryOut() error {
 		if l.decision == nil {
 			continue
 		}
-		before := w.known(l)
+		before := w.known(l, startsWithin+1) // what became ready in this second nobody was told of
 		shrunk := ""
 		for _, c := range w.clusters {
 			if !c.ready || !w.reached(c) {
@@ -167,7 +167,7 @@ func (w *World) carryOut() error {
 				delete(l.reports, c.name) // the copy is gone
 			}
 		}
-		if after := w.known(l); shrunk != "" && after < min(before, l.replicas) {
+		if after := w.known(l, startsWithin); shrunk != "" && after < min(before, l.replicas) {
 			return fmt.Errorf("%s:%s left %d of %d ready replicas of %d", l.name, shrunk, after, before, l.replicas)
 		}
 	}
@@ -175,12 +175,12 @@ func (w *World) carryOut() error {
 }
 
 // known counts the replicas that serve. Of a cluster that fell silent a moment ago nobody can know it yet: there the last
-// report counts.
-func (w *World) known(l *workload) (n int32) {
+// report counts. A pod serves so many seconds after it was made.
+func (w *World) known(l *workload, seconds int) (n int32) {
 	for _, c := range w.clusters {
 		switch {
 		case c.serves():
-			n += w.ready(l, c)
+			n += w.readyAfter(l, c, seconds)
 		case c.ready || w.second-int(c.since.Sub(w.started).Seconds()) < unnoticed:
 			n += min(l.reports[c.name].ready, int32(len(l.pods[c.name])))
 		}

@@ -156,12 +156,14 @@ func (w *World) note(format string, args ...any) {
 }
 
 // ready counts a cluster's pods of a workload that serve, in truth.
-func (w *World) ready(l *workload, c *cluster) (n int32) {
+func (w *World) ready(l *workload, c *cluster) int32 { return w.readyAfter(l, c, startsWithin) }
+
+func (w *World) readyAfter(l *workload, c *cluster, seconds int) (n int32) {
 	if c.killed {
 		return 0
 	}
 	for _, made := range l.pods[c.name] {
-		if w.second-max(made, c.returned) >= startsWithin {
+		if w.second-max(made, c.returned) >= seconds {
 			n++
 		}
 	}
