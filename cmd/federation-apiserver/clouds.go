@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"kubefed.dev/kubefed/pkg/cloud"
 	cloudconfig "kubefed.dev/kubefed/pkg/cloud/config"
 	"kubefed.dev/kubefed/pkg/cloud/observe"
 	"kubefed.dev/kubefed/pkg/cloud/static"
@@ -16,20 +15,21 @@ import (
 
 // cloudOptions say which clouds are asked, as whom, and how often. Without a file none is.
 type cloudOptions struct {
-	config                  string
-	zonePeriod, pricePeriod time.Duration
+	config                              string
+	zonePeriod, pricePeriod, listPeriod time.Duration
 }
 
 func (o *cloudOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.config, "cloud-config", "", "File that lists the accounts of clouds to ask about members' zones, prices and load balancers, and sites that have no cloud to ask. Without it no cloud is asked.")
 	fs.DurationVar(&o.zonePeriod, "cloud-zone-period", 30*time.Second, "Time between two questions to a cloud for the state of a region's zones and load balancers.")
+	fs.DurationVar(&o.listPeriod, "cloud-price-list-period", 24*time.Hour, "Time for which the price list of a cloud is taken without reading it again. Spot prices of AWS are read at least every 5 minutes that they are asked for.")
 	fs.DurationVar(&o.pricePeriod, "cloud-price-period", 10*time.Minute, "Time between two questions to a cloud for the prices of a region.")
 }
 
 func (o *cloudOptions) validate() error {
 	var errs []error
-	if o.zonePeriod < time.Second || o.pricePeriod < time.Second {
-		errs = append(errs, fmt.Errorf("--cloud-zone-period=%s --cloud-price-period=%s: write 1s or more", o.zonePeriod, o.pricePeriod))
+	if min(o.zonePeriod, o.pricePeriod, o.listPeriod) < time.Second {
+		errs = append(errs, fmt.Errorf("--cloud-zone-period=%s --cloud-price-period=%s --cloud-price-list-period=%s: write 1s or more", o.zonePeriod, o.pricePeriod, o.listPeriod))
 	}
 	if _, err := o.load(); err != nil {
 		errs = append(errs, err)
@@ -50,8 +50,9 @@ func (o *cloudOptions) load() (*cloudconfig.Config, error) {
 }
 
 // openers make the clients of an account, by its provider.
-var openers = map[string]func(context.Context, cloudconfig.Account) (observe.Clients, error){
+var openers = map[string]func(context.Context, cloudconfig.Account, *cloudOptions) (observe.Clients, error){
 	cloudconfig.AWS: openAWS,
+	cloudconfig.GCP: openGCP,
 }
 
 // sources are the accounts and sites of the file. Nobody is asked yet.
@@ -63,13 +64,7 @@ func (o *cloudOptions) sources() ([]observe.Source, error) {
 	var sources []observe.Source
 	for _, a := range file.Accounts {
 		sources = append(sources, observe.Source{Name: a.Name, Provider: a.Provider, Regions: a.Regions, Clusters: a.Clusters,
-			Open: func(ctx context.Context) (observe.Clients, error) {
-				open, known := openers[a.Provider]
-				if !known {
-					return observe.Clients{}, &cloud.Error{Kind: cloud.Invalid, Operation: "asking " + a.Provider, Advice: "describe a site in place of the account"}
-				}
-				return open(ctx, a)
-			}})
+			Open: func(ctx context.Context) (observe.Clients, error) { return openers[a.Provider](ctx, a, o) }})
 	}
 	if len(file.Sites) == 0 {
 		return sources, nil

@@ -8,10 +8,11 @@ import (
 	"kubefed.dev/kubefed/pkg/cloud/observe"
 )
 
-func openAWS(ctx context.Context, account cloudconfig.Account) (observe.Clients, error) {
+func openAWS(ctx context.Context, account cloudconfig.Account, o *cloudOptions) (observe.Clients, error) {
 	f, err := facts.New(ctx, account)
 	if err != nil {
 		return observe.Clients{}, err
 	}
+	f.KeepPrices(o.listPeriod)
 	return observe.Clients{Regions: f, Prices: f, Balancers: f}, nil
 }

@@ -19,7 +19,7 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 func (o *Observer) zones(p *place) family[[]cloud.Zone] {
 	return family[[]cloud.Zone]{
-		name: zones, period: o.options.Period, record: func(p *place) *record[[]cloud.Zone] { return &p.zones },
+		name: zones, period: o.options.Period, timeout: o.options.Timeout, record: func(p *place) *record[[]cloud.Zone] { return &p.zones },
 		call: func(ctx context.Context, c Clients) ([]cloud.Zone, error) {
 			if c.Regions == nil {
 				return nil, errNothing
@@ -31,7 +31,7 @@ func (o *Observer) zones(p *place) family[[]cloud.Zone] {
 
 func (o *Observer) prices(p *place) family[offers] {
 	return family[offers]{
-		name: prices, period: o.options.PricePeriod, record: func(p *place) *record[offers] { return &p.prices },
+		name: prices, period: o.options.PricePeriod, timeout: priceTimeouts * o.options.Timeout, record: func(p *place) *record[offers] { return &p.prices },
 		call: func(ctx context.Context, c Clients) (offers, error) {
 			if c.Prices == nil {
 				return offers{}, errNothing
@@ -60,7 +60,7 @@ func (o *Observer) prices(p *place) family[offers] {
 
 func (o *Observer) balancers(p *place) family[map[string]cloud.Balancer] {
 	return family[map[string]cloud.Balancer]{
-		name: balancers, period: o.options.Period, record: func(p *place) *record[map[string]cloud.Balancer] { return &p.balancers },
+		name: balancers, period: o.options.Period, timeout: o.options.Timeout, record: func(p *place) *record[map[string]cloud.Balancer] { return &p.balancers },
 		call: func(ctx context.Context, c Clients) (map[string]cloud.Balancer, error) {
 			if c.Balancers == nil {
 				return nil, errNothing

@@ -32,13 +32,16 @@ const (
 	balancersOld = 3
 )
 
+// priceTimeouts is how much longer a question for prices may take.
+const priceTimeouts = 10
+
 // Options tune an Observer; a zero field means its default.
 type Options struct {
 	// Period is the time between two questions for zones and load balancers. Default 30 s.
 	Period time.Duration
 	// PricePeriod is the time between two questions for prices. Default 10 min.
 	PricePeriod time.Duration
-	// Timeout bounds each question with its pages and retries. Default 20 s.
+	// Timeout bounds each question with its pages and retries; for prices, whose lists are long, it is ten times that. Default 20 s.
 	Timeout time.Duration
 	// Published are the host names and addresses at which a cluster serves what is published; nil for none. It must return at once.
 	Published func(cluster string) []string

@@ -113,9 +113,11 @@ var errNothing = errors.New("the source has no such facts")
 type family[T any] struct {
 	name   string
 	period time.Duration
-	call   func(context.Context, Clients) (T, error)
-	record func(*place) *record[T]
-	kept   func(*place) // called with the mutex held after each answer; may be nil
+	// timeout bounds each question with its pages and retries.
+	timeout time.Duration
+	call    func(context.Context, Clients) (T, error)
+	record  func(*place) *record[T]
+	kept    func(*place) // called with the mutex held after each answer; may be nil
 }
 
 // follow asks again and again until ctx ends. Each family of each place has a goroutine: none waits for another.
@@ -130,7 +132,7 @@ func follow[T any](ctx context.Context, o *Observer, p *place, f family[T]) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		value, err := attempt(ctx, o.options.Timeout, p.account, f)
+		value, err := attempt(ctx, p.account, f)
 		if ctx.Err() != nil || errors.Is(err, errNothing) {
 			return
 		}
@@ -153,8 +155,8 @@ func follow[T any](ctx context.Context, o *Observer, p *place, f family[T]) {
 }
 
 // attempt asks once, with a deadline of its own.
-func attempt[T any](ctx context.Context, timeout time.Duration, a *account, f family[T]) (T, error) {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
+func attempt[T any](ctx context.Context, a *account, f family[T]) (T, error) {
+	bounded, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
 	clients, err := a.open(bounded)
 	if err != nil {

@@ -49,6 +49,8 @@ func TestChoose(t *testing.T) {
 		"named, before its region is known":       {cluster: member("gondor", "", ""), sources: []*Source{own}},
 		"an account needs a region":               {cluster: member("gondor", "aws", ""), sources: []*Source{prod}},
 		"a site":                                  {cluster: member("shire", "on-premises", "lab"), sources: []*Source{anywhere, lab}, want: lab},
+		"nodes that do not say where":             {cluster: member("shire", "", "lab"), sources: []*Source{prod, anywhere, lab}, want: lab},
+		"nodes that say nothing":                  {cluster: member("shire", "", ""), sources: []*Source{prod, anywhere, lab}},
 		"a site without a region":                 {cluster: member("shire", "on-premises", ""), sources: []*Source{anywhere, lab}, want: anywhere},
 		"an account goes before a site like that": {cluster: member("gondor", "aws", "us-east-1"), sources: []*Source{{Name: "s", Provider: "aws", Site: true}, prod}, want: prod},
 	}

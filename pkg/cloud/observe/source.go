@@ -55,12 +55,12 @@ func choose(cluster *federation.Cluster, sources []*Source) (*Source, error) {
 		}
 	}
 	for _, site := range []bool{false, true} {
-		if provider == "" || !site && region == "" {
+		if !site && (provider == "" || region == "") {
 			continue
 		}
 		var fit, named []*Source
 		for _, s := range sources {
-			if s.Site != site || s.Provider != provider || len(s.Clusters) > 0 || !s.asks(region) {
+			if s.Site != site || !s.fits(provider, region) || len(s.Clusters) > 0 || !s.asks(region) {
 				continue
 			}
 			fit = append(fit, s)
@@ -80,6 +80,17 @@ func choose(cluster *federation.Cluster, sources []*Source) (*Source, error) {
 		}
 	}
 	return nil, nil
+}
+
+// onPremises is the provider of most sites. Nodes there have no ID that would say so: a cluster of an unknown provider is there if a site
+// names its region.
+const onPremises = "on-premises"
+
+func (s *Source) fits(provider, region string) bool {
+	if provider == "" {
+		return s.Site && s.Provider == onPremises && region != "" && len(s.Regions) > 0
+	}
+	return s.Provider == provider
 }
 
 func (s *Source) asks(region string) bool {

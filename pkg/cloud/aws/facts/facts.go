@@ -20,6 +20,8 @@ import (
 type Facts struct {
 	session *aws.Session
 	now     func() time.Time
+	// How long prices are taken without asking again.
+	listLife, spotLife time.Duration
 
 	mu        sync.Mutex
 	zones     map[string]*ec2.Client
@@ -47,11 +49,15 @@ func New(ctx context.Context, account config.Account) (*Facts, error) {
 
 func of(session *aws.Session) *Facts {
 	return &Facts{
-		session: session, now: time.Now,
+		session: session, now: time.Now, listLife: listLife, spotLife: spotLife,
 		zones: map[string]*ec2.Client{}, balancers: map[string]*elasticloadbalancingv2.Client{}, lists: map[string]*pricing.Client{},
 		offers: map[offerKey]offer{}, spots: map[spotKey]spot{}, egress: map[string]egress{},
 	}
 }
+
+// KeepPrices has prices of the list taken for so long without asking again, and spot prices for no longer than that. Call it before
+// anything is asked.
+func (f *Facts) KeepPrices(life time.Duration) { f.listLife, f.spotLife = life, min(f.spotLife, life) }
 
 // client of a region, made once.
 func client[T any](f *Facts, clients map[string]*T, region string, create func() *T) *T {

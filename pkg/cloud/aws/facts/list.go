@@ -33,7 +33,7 @@ func (f *Facts) list(ctx context.Context, region string, kinds []string) (map[st
 		f.mu.Lock()
 		held, known := f.offers[key]
 		f.mu.Unlock()
-		if (!known || f.now().Sub(held.asked) >= listLife) && failure == nil {
+		if (!known || f.now().Sub(held.asked) >= f.listLife) && failure == nil {
 			var price cloud.Price
 			// After one failure the others are not asked for: a slow API would take its time for each.
 			if price, failure = f.readOffer(ctx, region, kind); failure == nil {

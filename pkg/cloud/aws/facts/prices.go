@@ -66,7 +66,7 @@ func (f *Facts) Egress(ctx context.Context, region string) (currency string, per
 	f.mu.Lock()
 	held, known := f.egress[region]
 	f.mu.Unlock()
-	if known && f.now().Sub(held.at) < listLife {
+	if known && f.now().Sub(held.at) < f.listLife {
 		return held.currency, held.perGiB, nil
 	}
 	read, err := f.readEgress(ctx, region)

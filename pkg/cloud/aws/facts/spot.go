@@ -30,7 +30,7 @@ func (f *Facts) spot(ctx context.Context, region string, kinds []string) (map[sp
 		for key, held := range f.spots {
 			if key.region == region && key.kind == kind {
 				out[key] = held
-				fresh = fresh || now.Sub(held.at) < spotLife
+				fresh = fresh || now.Sub(held.at) < f.spotLife
 			}
 		}
 		if !fresh {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"time"
 
 	"google.golang.org/api/iterator"
 
@@ -41,6 +42,12 @@ func New(ctx context.Context, account config.Account) (*Facts, error) {
 	f := &Facts{session: session, project: account.Project}
 	f.prices = newCatalogue(f.readCatalog)
 	return f, nil
+}
+
+// KeepPrices has a price list taken for so long without asking again, and waits no longer than that after a failure. Call it before
+// anything is asked.
+func (f *Facts) KeepPrices(life time.Duration) {
+	f.prices.fresh, f.prices.pause = life, min(f.prices.pause, life)
 }
 
 func compute(permission, on string) gcp.Call {

@@ -111,7 +111,9 @@ func (f *Facts) readCatalog(ctx context.Context) (*priceList, error) {
 type catalogue struct {
 	read func(context.Context) (*priceList, error)
 	now  func() time.Time
-	turn chan struct{}
+	// fresh is how long a price list is good, pause how long after a failure it is not asked for again.
+	fresh, pause time.Duration
+	turn         chan struct{}
 
 	mu     sync.Mutex
 	list   *priceList
@@ -120,7 +122,7 @@ type catalogue struct {
 }
 
 func newCatalogue(read func(context.Context) (*priceList, error)) *catalogue {
-	c := &catalogue{read: read, now: time.Now, turn: make(chan struct{}, 1)}
+	c := &catalogue{read: read, now: time.Now, fresh: fresh, pause: pause, turn: make(chan struct{}, 1)}
 	c.turn <- struct{}{}
 	return c
 }
@@ -157,9 +159,9 @@ func (c *catalogue) known() (list *priceList, is bool, err error) {
 	defer c.mu.Unlock()
 	now := c.now()
 	switch {
-	case c.list != nil && now.Sub(c.list.at) < fresh:
+	case c.list != nil && now.Sub(c.list.at) < c.fresh:
 		return c.list, true, nil
-	case c.failed == nil || now.Sub(c.tried) >= pause:
+	case c.failed == nil || now.Sub(c.tried) >= c.pause:
 		return nil, false, nil
 	case c.list == nil && (cloud.KindOf(c.failed) == cloud.Unavailable || cloud.KindOf(c.failed) == cloud.Throttled):
 		return snapshot(), true, nil
