@@ -34,6 +34,7 @@ processes and simulate all others. All state is in one folder; nothing is left a
 		newPlaygroundStartCommand(s, &dir),
 		newPlaygroundPartitionCommand(s, &dir),
 		newPlaygroundHealCommand(s, &dir),
+		newPlaygroundCloudCommand(s, &dir),
 	)
 	return command
 }

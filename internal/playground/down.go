@@ -31,7 +31,7 @@ func (p Playground) Down(ctx context.Context) error {
 
 // takeDown goes on after an error, and keeps the state if there was one: Down can then be called again.
 func (p Playground) takeDown(ctx context.Context, s *state) error {
-	err := p.stopAll(ctx, s.names())
+	err := p.stopAll(ctx, p.processes(s))
 	if editErr := editKubeconfig(ctx, s.Kubeconfig, func(config *clientcmdapi.Config) {
 		remove(config, s.Clusters, s.PreviousContext)
 	}); editErr != nil {
@@ -73,6 +73,9 @@ func (p Playground) removeFiles(s *state) error {
 				return fmt.Errorf("giving back the addresses of cluster %s: %w", c.Name, err)
 			}
 		}
+	}
+	if err := p.removeClouds(); err != nil {
+		return err
 	}
 	for _, file := range []string{p.imagesFile(), p.stateFile()} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {

@@ -13,6 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"kubefed.dev/kubefed/internal/simulatedcloud"
 )
 
 // Wish is what a playground shall be. Its zero value is the playground that exists already, else the default one.
@@ -52,6 +54,9 @@ func (p Playground) Up(ctx context.Context, wish Wish) error {
 	started, err := p.startAll(ctx, s, isNew)
 	if err == nil {
 		err = p.addContexts(ctx, s)
+	}
+	if err == nil && simulatedcloud.Exists(p.folder(cloudsFolder)) {
+		err = p.startClouds(ctx)
 	}
 	if err == nil {
 		return nil
