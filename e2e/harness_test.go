@@ -23,8 +23,10 @@ const (
 
 var members = []string{"gondor", "rohan", "shire"}
 
-// initCommand makes the federation; pods without a node are counted, and members that return are used, sooner than by default.
-var initCommand = []string{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com", "--apiserver-arg-overrides=--unschedulable-after=4s,--cluster-stable-for=1s"}
+// initCommand makes the federation; pods without a node are counted, members that return are used, and clouds are asked, sooner than by
+// default. TestMain adds the clouds.
+var initCommand = []string{"kubefed", "init", federationName, "--host-cluster-context=" + host, "--dns-zone-name=example.com",
+	"--apiserver-arg-overrides=--unschedulable-after=4s,--cluster-stable-for=1s,--cloud-zone-period=1s,--cloud-price-period=1s,--cloud-price-list-period=1s"}
 
 // world is the playground with the federation in it.
 type world struct {
@@ -54,8 +56,10 @@ func run(m *testing.M) int {
 	federation = &world{dir: filepath.Join(dir, "playground"), env: append(os.Environ(), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"))}
 	ctx := context.Background()
 	defer federation.run(ctx, "kubefed", "playground", "down", "--dir="+federation.dir)
+	initCommand = append(initCommand, "--cloud-config="+filepath.Join(federation.dir, "clouds.d", "clouds.yaml"))
 	steps := [][]string{
 		{"kubefed", "playground", "up", "--dir=" + federation.dir},
+		{"kubefed", "playground", "cloud", "up", "--dir=" + federation.dir},
 		initCommand,
 		{"kubectl", "config", "use-context", federationName},
 	}
