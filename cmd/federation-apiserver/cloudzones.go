@@ -19,7 +19,11 @@ func newRoute53(federation string) config.Constructor {
 		if err != nil {
 			return nil, fmt.Errorf("aws-route53: %w", err)
 		}
-		return route53.New(client, route53.Options{Federation: federation, Zones: map[string]string{zone.Name: o.ZoneID}}), nil
+		p := route53.New(client, route53.Options{Federation: federation, Zones: map[string]string{zone.Name: o.ZoneID}, HealthChecks: o.HealthChecks})
+		if o.HealthChecks {
+			go p.Keep(ctx)
+		}
+		return p, nil
 	}
 }
 

@@ -94,7 +94,7 @@ func (w *dnsWorld) readZones(ctx context.Context, reader client.Reader) error {
 	}
 	w.zones = zones
 	for _, z := range zones {
-		w.Zones = append(w.Zones, explain.Zone{Name: z.Name, Limits: limits(z.Provider)})
+		w.Zones = append(w.Zones, explain.Zone{Name: z.Name, Limits: limits(z.Provider, z.HealthChecks)})
 	}
 	if len(w.Zones) == 0 {
 		w.Zones = []explain.Zone{{Name: dns.Absolute(w.found.DNSZone)}}
@@ -127,12 +127,16 @@ func readZones(ctx context.Context, reader client.Reader, found Federation) ([]f
 }
 
 // limits say by which policies a provider chooses among sets.
-func limits(provider string) dns.Limits {
+func limits(provider string, healthChecks bool) dns.Limits {
 	switch provider {
 	case config.Embedded:
 		return dns.Limits{Routing: true}
 	case config.Route53:
-		return dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, Region: places.Nearest, LoadBalancer: places.LoadBalancer}
+		l := dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, Region: places.Nearest, LoadBalancer: places.LoadBalancer}
+		if healthChecks {
+			l.HealthChecks = places.Checkable
+		}
+		return l
 	case config.CloudDNS:
 		return dns.Limits{Routing: true, OnlyWeighted: true, Region: gcpplaces.Nearest}
 	}

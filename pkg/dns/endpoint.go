@@ -35,6 +35,8 @@ type Endpoint struct {
 	// Hostnames of load balancers; what they resolve to is among Addresses.
 	Hostnames []string
 	Ports     []Port
+	// ProbePort is the one that is asked whether it answers; 0 for none.
+	ProbePort uint16
 	// Weight is ready capacity, such as ready pods.
 	Weight uint32
 	// Order is the rank of the cluster's group for policy Ordered; the lowest with a usable endpoint answers.
@@ -103,6 +105,9 @@ type Settings struct {
 	TTL uint32
 	// SorryAddresses are needed for WhenDead Sorry.
 	SorryAddresses []netip.Addr
+	// Health is what providers ask that check the health of endpoints themselves; its port is each endpoint's own. Without a type they
+	// ask nothing.
+	Health HealthCheck
 }
 
 const (

@@ -175,7 +175,7 @@ func HashOf(sets []RecordSet) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// appendLine is a set as it is digested: "%s %s %d %q %q %+v" of its fields, and " %+v" of an alias. What zones hold was digested so.
+// appendLine is a set as it is digested: "%s %s %d %q %q %+v" of its fields, and " %+v" of an alias and of a health check. What zones hold was digested so.
 func (s *RecordSet) appendLine(to []byte) []byte {
 	to = append(append(append(to, s.Name...), ' '), s.Type...)
 	to = strconv.AppendUint(append(to, ' '), uint64(s.TTL), 10)
@@ -192,6 +192,12 @@ func (s *RecordSet) appendLine(to []byte) []byte {
 	to = append(append(append(to, " Region:"...), s.Routing.Region...), '}')
 	if s.Alias != (Alias{}) {
 		to = fmt.Appendf(to, " %+v", s.Alias)
+	}
+	if s.Routing.Backup {
+		to = append(to, " backup"...)
+	}
+	if s.Health != (HealthCheck{}) {
+		to = fmt.Appendf(to, " %+v", s.Health)
 	}
 	return append(to, '\n')
 }

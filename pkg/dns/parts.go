@@ -2,6 +2,7 @@ package dns
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -28,6 +29,13 @@ func (w *writer) parts(endpoints []Endpoint) []part {
 	if zone, _ := w.balancer(endpoints, A); w.settings.Policy == All && zone != "" && w.alone() {
 		return plain // there are no aliases among sets of policy All
 	}
+	if w.settings.Policy == Ordered {
+		if w.failsOver(endpoints) {
+			return []part{{id: "primary", endpoints: endpoints, routing: Routing{Policy: Ordered}},
+				{id: "secondary", endpoints: w.backups, routing: Routing{Policy: Ordered, Backup: true}}}
+		}
+		return plain
+	}
 	var parts []part
 	for _, e := range endpoints {
 		p := part{id: e.Cluster, endpoints: []Endpoint{e}, routing: Routing{Policy: w.settings.Policy}}
@@ -46,6 +54,39 @@ func (w *writer) parts(endpoints []Endpoint) []part {
 // into an alias and back, which would replace all of its sets.
 func (w *writer) alone() bool {
 	return len(within(w.subject.Endpoints, func(e Endpoint) bool { return len(e.Addresses) > 0 })) == 1
+}
+
+// failsOver: the provider can ask what answers at a name whether it still does, and there is something to turn to. That is so at names
+// that answer with the whole first group.
+func (w *writer) failsOver(endpoints []Endpoint) bool {
+	if len(w.backups) == 0 || len(endpoints) != len(w.chosen) {
+		return false
+	}
+	for _, t := range []Type{A, AAAA} {
+		data := gather(endpoints, t)
+		if zone, _ := w.balancer(endpoints, t); zone == "" && len(data) > 0 && w.health(endpoints, data) == (HealthCheck{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// health is how the provider asks addresses of endpoints: the zero value where it can't, or is not to.
+func (w *writer) health(endpoints []Endpoint, data []string) HealthCheck {
+	h := w.settings.Health
+	if w.limits.HealthChecks == nil || h.Type == "" || len(endpoints) == 0 {
+		return HealthCheck{}
+	}
+	h.Port = endpoints[0].ProbePort
+	if h.Port == 0 || slices.ContainsFunc(endpoints, func(e Endpoint) bool { return e.ProbePort != h.Port }) {
+		return HealthCheck{}
+	}
+	for _, d := range data {
+		if a, err := netip.ParseAddr(d); err != nil || !w.limits.HealthChecks(a) {
+			return HealthCheck{}
+		}
+	}
+	return h
 }
 
 // byRegion is one part for each of the provider's own regions; nil if an endpoint is nowhere near one: it must not be left out.

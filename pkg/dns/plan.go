@@ -178,8 +178,19 @@ func outlasts(there, wanted Ownership) bool {
 // sparse leaves out the sets that stay as they are. What is left compares something that was read: if nothing else, then the
 // ownership record.
 func (c Change) sparse(record RecordSet) Change {
-	stays := func(s RecordSet, other []RecordSet) bool {
+	same := func(s RecordSet, other []RecordSet) bool {
 		return slices.ContainsFunc(other, func(o RecordSet) bool { return Same(s, o) })
+	}
+	moving := map[Type]bool{} // the two sets of policy Ordered depend on each other
+	for _, sets := range [][]RecordSet{c.Before, c.After} {
+		for _, s := range sets {
+			if s.Routing.Policy == Ordered && (!same(s, c.Before) || !same(s, c.After)) {
+				moving[s.Type] = true
+			}
+		}
+	}
+	stays := func(s RecordSet, other []RecordSet) bool {
+		return same(s, other) && (s.Routing.Policy != Ordered || !moving[s.Type])
 	}
 	out := Change{Name: c.Name}
 	for _, s := range c.Before {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -27,6 +28,12 @@ type Waiter interface {
 	Await(ctx context.Context, zone string, r Receipt) error
 }
 
+// Noter is a Provider that knows of more than whether its zones can be read and changed.
+type Noter interface {
+	// Note says what of a zone is not as it should be although it holds what was written, and what to do; empty for nothing.
+	Note(zone string) string
+}
+
 // Zone is a zone and what its provider can do there.
 type Zone struct {
 	// Name is absolute, in lower case.
@@ -45,6 +52,9 @@ type Limits struct {
 	Region func(provider, region string) string
 	// LoadBalancer, where there is one, is the zone of a load balancer's host name that a set may be an alias of; empty for others.
 	LoadBalancer func(host string) string
+	// HealthChecks, where there is one, says whether the provider can ask an address whether it answers: then sets may have a Health, and
+	// those of policy Ordered are two, the second one a backup.
+	HealthChecks func(netip.Addr) bool
 	// MaxWeight is the greatest weight of a set.
 	MaxWeight uint32
 	// Sparse: each record that is written counts, so a change names only the sets that differ, and an ownership record
@@ -65,6 +75,8 @@ func (l Limits) Routes(p Policy) bool {
 		return l.Routing && (!l.OnlyWeighted || l.Region != nil)
 	case All:
 		return l.Routing && l.Spread
+	case Ordered:
+		return l.Routing && l.HealthChecks != nil
 	}
 	return false
 }

@@ -35,6 +35,21 @@ type RecordSet struct {
 	SetID string `json:"setID,omitempty"`
 	// Routing says when a set with a SetID is the answer.
 	Routing Routing `json:"routing,omitzero"`
+	// Health is how the provider itself asks the addresses in Data of a set with a SetID: while none of them answers it answers with other
+	// sets, if there are any.
+	Health HealthCheck `json:"health,omitzero"`
+}
+
+// HealthCheck is a question to an address: Limits.HealthChecks says of which.
+type HealthCheck struct {
+	// Type is "TCP", "HTTP" or "HTTPS"; empty for none.
+	Type string `json:"type,omitempty"`
+	Port uint16 `json:"port,omitempty"`
+	// Host is the Host header and TLS server name, by default the address; Path is asked for. Both are for HTTP and HTTPS.
+	Host string `json:"host,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Fast asks as often as the provider can.
+	Fast bool `json:"fast,omitempty"`
 }
 
 // Alias says that a name answers as a load balancer of the provider does.
@@ -51,13 +66,15 @@ const AliasTTL = 60
 
 // Routing is how a provider chooses among sets of one name and type.
 type Routing struct {
-	// Policy is Weighted, Nearest or All.
+	// Policy is Weighted, Nearest, All, or Ordered: of two sets one is the answer, and the other one, the Backup, while that does not
+	// answer its HealthCheck.
 	Policy Policy `json:"policy,omitempty"`
 	// Weight is relative to the other sets'.
 	Weight uint32 `json:"weight,omitempty"`
 	// Provider and Region are where the endpoints are.
 	Provider string `json:"provider,omitempty"`
 	Region   string `json:"region,omitempty"`
+	Backup   bool   `json:"backup,omitempty"`
 }
 
 // Key identifies a record set in a zone.
@@ -84,7 +101,7 @@ func (s RecordSet) String() string {
 
 // Same says whether two sets answer alike. Both must be canonical.
 func Same(a, b RecordSet) bool {
-	return a.Key() == b.Key() && a.TTL == b.TTL && a.Routing == b.Routing && a.Alias == b.Alias && slices.Equal(a.Data, b.Data)
+	return a.Key() == b.Key() && a.TTL == b.TTL && a.Routing == b.Routing && a.Alias == b.Alias && a.Health == b.Health && slices.Equal(a.Data, b.Data)
 }
 
 // Canonical is the set with names in lower case and data in its one spelling, sorted, without duplicates, so that a

@@ -18,8 +18,8 @@ type Claim struct {
 	Owner Owner
 	// Sets are what the name is to answer. Without any the name is held and answers that it has no data.
 	Sets []RecordSet
-	// Clusters are those whose endpoints answer, sorted; for people and tests.
-	Clusters []string
+	// Clusters are those whose endpoints answer, sorted; Backups those that the provider turns to by itself. For people and tests.
+	Clusters, Backups []string
 	// Stale and Adopt are as in Subject.
 	Stale bool
 	Adopt []RecordSet
@@ -45,6 +45,10 @@ func Records(s Subject, limits Limits) Answer {
 	s.Endpoints, refused = wellFormed(s.Endpoints)
 	chosen, basis := Choose(s)
 	w := writer{subject: s, settings: settings, limits: limits, routing: limits.Routes(settings.Policy), basis: basis}
+	w.chosen = chosen
+	if settings.Policy == Ordered && w.routing && basis == OnHealth {
+		w.backups = backups(s, chosen)
+	}
 	w.answer.Basis = basis
 	w.answer.Refused = refused
 	w.claim(s.Hosts, chosen)
@@ -113,7 +117,9 @@ type writer struct {
 	limits   Limits
 	routing  bool
 	basis    Basis
-	answer   Answer
+	// chosen are the endpoints that answer at the global name, backups those of policy Ordered to which the provider may turn.
+	chosen, backups []Endpoint
+	answer          Answer
 }
 
 func (w *writer) ttl() uint32 {
@@ -143,6 +149,12 @@ func (w *writer) add(name string, sets []RecordSet, endpoints []Endpoint) {
 		}
 	}
 	slices.Sort(claim.Clusters)
+	if slices.ContainsFunc(sets, func(s RecordSet) bool { return s.Routing.Backup }) {
+		for _, e := range w.backups {
+			claim.Backups = append(claim.Backups, e.Cluster)
+		}
+		slices.Sort(claim.Backups)
+	}
 	for _, set := range w.subject.Adopt {
 		if set.Name == name {
 			claim.Adopt = append(claim.Adopt, set)
@@ -160,8 +172,11 @@ func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 		for _, p := range parts {
 			if p.routing.Policy == All {
 				data := gather(p.endpoints, t)
-				sets = append(sets, w.spread(name, t, p.id, data[:min(len(data), max(1, maxSpread/len(endpoints)))])...)
+				sets = append(sets, w.spread(name, t, p, data[:min(len(data), max(1, maxSpread/len(endpoints)))])...)
 				continue
+			}
+			if p.routing.Backup && len(gather(endpoints, t)) == 0 {
+				continue // what has no first set of a family has no second one
 			}
 			set := RecordSet{Name: name, Type: t, SetID: p.id, Routing: p.routing}
 			if zone, host := w.balancer(p.endpoints, t); zone != "" {
@@ -169,6 +184,9 @@ func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 				sets = append(sets, set)
 			} else if set.Data = gather(p.endpoints, t); len(set.Data) > 0 {
 				set.TTL = w.ttl()
+				if set.SetID != "" && !p.routing.Backup {
+					set.Health = w.health(p.endpoints, set.Data)
+				}
 				sets = append(sets, set)
 			}
 		}
@@ -179,12 +197,12 @@ func (w *writer) addresses(name string, endpoints []Endpoint) []RecordSet {
 // maxSpread is about how many sets there are at most of one name and type, each with one address.
 const maxSpread = 64
 
-func (w *writer) spread(name string, t Type, cluster string, data []string) []RecordSet {
+func (w *writer) spread(name string, t Type, p part, data []string) []RecordSet {
 	var sets []RecordSet
 	for _, d := range data {
 		sum := sha256.Sum256([]byte(d))
 		sets = append(sets, RecordSet{Name: name, Type: t, TTL: w.ttl(), Data: []string{d},
-			SetID: cluster + "/" + hex.EncodeToString(sum[:4]), Routing: Routing{Policy: All}})
+			SetID: p.id + "/" + hex.EncodeToString(sum[:4]), Routing: p.routing, Health: w.health(p.endpoints, []string{d})})
 	}
 	return sets
 }
@@ -243,7 +261,12 @@ func within(endpoints []Endpoint, at func(Endpoint) bool) []Endpoint {
 func (w *writer) level(name string, own []Endpoint, widerName string, wider []Endpoint) {
 	switch {
 	case len(own) > 0:
+		backups := w.backups
+		if w.settings.Fallback == Strict {
+			w.backups = nil // they are elsewhere
+		}
 		w.claim([]string{name}, own)
+		w.backups = backups
 	case w.settings.Fallback == Flatten:
 		w.claim([]string{name}, wider)
 	case w.settings.Fallback == ToWider && w.exists(widerName):

@@ -78,6 +78,16 @@ func preferred(usable []Endpoint, policy Policy) []Endpoint {
 	return usable
 }
 
+// backups are the usable endpoints of the next group after those that policy Ordered chose.
+func backups(s Subject, chosen []Endpoint) []Endpoint {
+	s.Endpoints = within(s.Endpoints, func(e Endpoint) bool { return len(chosen) > 0 && e.Order > chosen[0].Order })
+	next, basis := Choose(s)
+	if basis != OnHealth {
+		return nil
+	}
+	return next
+}
+
 // Place is where a client or an endpoint is. Empty is unknown.
 type Place struct {
 	Provider string `json:"provider,omitempty"`

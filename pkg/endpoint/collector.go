@@ -55,7 +55,8 @@ type Observed struct {
 
 func (o Observed) same(p Observed) bool {
 	return o.State == p.State && o.Doubtful == p.Doubtful && o.Reason == p.Reason && o.Weight == p.Weight && sameCount(o.Ready, p.Ready) && o.Starting == p.Starting &&
-		slices.Equal(o.Addresses, p.Addresses) && slices.Equal(o.Ports, p.Ports) && slices.Equal(o.Hostnames, p.Hostnames)
+		slices.Equal(o.Addresses, p.Addresses) && slices.Equal(o.Ports, p.Ports) && slices.Equal(o.Hostnames, p.Hostnames) &&
+		o.ProbePort == p.ProbePort
 }
 
 // Options of a Collector; zero values mean the defaults.

@@ -20,6 +20,8 @@ type entry struct {
 	// past is what was believed before a restart, for addresses that come up first.
 	past    Track
 	outcome Observed
+	// probePort is asked at every address; 0 for none.
+	probePort uint16
 	// counts in the cluster's traffic.
 	probed, alive bool
 }
@@ -165,6 +167,7 @@ func (c *Collector) retarget(e *entry) {
 	}
 	slices.SortFunc(addresses, netip.Addr.Compare)
 	addresses = slices.Compact(addresses)
+	e.probePort, _ = e.served.probePort(c.asked[e.key])
 	before := e.at
 	e.at = make([]asked, 0, len(addresses))
 	p := c.asked[e.key]
@@ -247,6 +250,7 @@ func (e *entry) observe(all []located) Observed {
 	addresses, chief := combine(all, e.outcome.State)
 	o := Observed{Hostnames: e.served.hostnames, Ready: e.served.ready, Reason: chief.Reason, Message: chief.Message}
 	o.Cluster, o.Addresses, o.State, o.Doubtful, o.Weight = e.cluster, addresses, chief.State, chief.Doubtful, 1
+	o.ProbePort = e.probePort
 	if e.served.ready != nil {
 		o.Weight = uint32(max(0, *e.served.ready))
 		o.Starting = max(0, e.served.wanted-*e.served.ready)

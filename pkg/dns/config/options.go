@@ -165,6 +165,8 @@ type Route53Options struct {
 	RoleARN string `json:"roleARN,omitempty"`
 	// RequestsPerSecond is at most as many; 4 by default.
 	RequestsPerSecond float64 `json:"requestsPerSecond,omitempty"`
+	// HealthChecks has Route 53 ask endpoints itself, so that clients fail over also while the control plane is down.
+	HealthChecks bool `json:"healthChecks,omitempty"`
 }
 
 // CloudDNSOptions are a managed zone's of Google Cloud DNS.

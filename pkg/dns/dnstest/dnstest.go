@@ -358,7 +358,7 @@ func (s *suite) routed(t *testing.T) {
 
 // policies are those by which the provider chooses among sets.
 func policies(limits dns.Limits) []dns.Policy {
-	return slices.DeleteFunc([]dns.Policy{dns.Weighted, dns.Nearest, dns.All}, func(p dns.Policy) bool { return !limits.Routes(p) })
+	return slices.DeleteFunc([]dns.Policy{dns.Weighted, dns.Nearest, dns.All, dns.Ordered}, func(p dns.Policy) bool { return !limits.Routes(p) })
 }
 
 // routedSets are two sets of a name among which a provider chooses by a policy; n makes them like no others.
@@ -366,7 +366,15 @@ func routedSets(limits dns.Limits, policy dns.Policy, name string, n int) []dns.
 	one, two := set(name, dns.A, fmt.Sprintf("198.51.100.%d", n)), set(name, dns.A, fmt.Sprintf("203.0.113.%d", n))
 	one.SetID, one.Routing = "gondor", dns.Routing{Policy: policy}
 	two.SetID, two.Routing = "rohan", dns.Routing{Policy: policy}
+	if limits.HealthChecks != nil {
+		// These can be asked, and are not: the provider is one of a test.
+		one.Data, two.Data = []string{fmt.Sprintf("9.9.8.%d", n)}, []string{fmt.Sprintf("9.9.9.%d", n)}
+		one.Health = dns.HealthCheck{Type: "HTTPS", Port: 443, Host: "web.example.com", Path: "/healthy", Fast: true}
+		two.Health = dns.HealthCheck{Type: "TCP", Port: 443}
+	}
 	switch {
+	case policy == dns.Ordered:
+		two.Routing.Backup, two.Health = true, dns.HealthCheck{}
 	case policy == dns.Weighted:
 		one.Routing.Weight, two.Routing.Weight = 3, uint32(n)
 	case policy == dns.Nearest && limits.Region != nil:

@@ -64,6 +64,7 @@ func draw(r *rapid.T, s *dns.Subject, zone string) {
 		WhenDead: rapid.SampledFrom([]dns.WhenDead{dns.Static, dns.Open, dns.Closed}).Draw(r, "dead"),
 		TTL:      rapid.SampledFrom([]uint32{20, 60}).Draw(r, "ttl"),
 	}
+	s.Settings.Health = rapid.SampledFrom([]dns.HealthCheck{{}, {Type: "TCP"}, {Type: "HTTP", Path: "/", Host: "web.example.com"}}).Draw(r, "health")
 	s.Hosts = rapid.SampledFrom([][]string{nil, {"*.wild." + zone}}).Draw(r, "hosts")
 	s.Urgent = rapid.Bool().Draw(r, "urgent")
 	s.Endpoints = nil
@@ -72,6 +73,7 @@ func draw(r *rapid.T, s *dns.Subject, zone string) {
 			Cluster: fmt.Sprint("c", i), Weight: rapid.Uint32Range(0, 300).Draw(r, "weight"), Order: rapid.IntRange(0, 2).Draw(r, "order"),
 			State: rapid.SampledFrom([]dns.State{dns.Healthy, dns.Healthy, dns.Degraded, dns.Unhealthy, dns.Unknown, dns.Draining}).Draw(r, "state"),
 		}
+		e.ProbePort = rapid.SampledFrom([]uint16{80, 80, 443, 0}).Draw(r, "probePort")
 		place := rapid.SampledFrom([][2]string{{"aws", "eu-west-1"}, {"aws", "us-east-1"}, {"gcp", "us-east4"}, {"onprem", "basement"}}).Draw(r, "place")
 		e.Provider, e.Region, e.Zones = place[0], place[1], []string{place[1] + "a"}
 		e.Addresses = []netip.Addr{netip.AddrFrom4([4]byte{9, 9, byte(i), 1})}

@@ -65,7 +65,9 @@ type Name struct {
 	Records []dns.RecordSet `json:"records,omitempty"`
 	// Clusters are those whose endpoints answer.
 	Clusters []string `json:"clusters,omitempty"`
-	Why      string   `json:"why"`
+	// Backups are those to which the zone's provider turns by itself while the others do not answer its health checks.
+	Backups []string `json:"backups,omitempty"`
+	Why     string   `json:"why"`
 	// owner is for the record beside the name.
 	owner dns.Owner
 }
@@ -159,7 +161,7 @@ func (w World) name(s dns.Subject, basis dns.Basis, levels map[string]level, c d
 		at = level{what: "host"}
 	}
 	return Name{
-		Name: c.Name, Zone: w.zoneOf(c.Name).Name, Level: at.what, Records: c.Sets, Clusters: c.Clusters,
+		Name: c.Name, Zone: w.zoneOf(c.Name).Name, Level: at.what, Records: c.Sets, Clusters: c.Clusters, Backups: c.Backups,
 		Why: why(s, basis, at, c), owner: c.Owner,
 	}
 }
@@ -242,6 +244,9 @@ func why(s dns.Subject, basis dns.Basis, at level, c dns.Claim) string {
 		}
 		return "usable, the nearest to who asks"
 	case dns.Ordered:
+		if len(c.Backups) > 0 {
+			return "usable, of the first group; the provider turns to " + strings.Join(c.Backups, ", ") + " by itself"
+		}
 		return "usable, of the first group"
 	}
 	return "usable"
@@ -261,10 +266,13 @@ func stateOf(s dns.Subject, cluster string) string {
 
 // withheld are the clusters that no wide name answers with.
 func withheld(g *federation.GlobalEndpoints, s dns.Subject, a dns.Answer) []Withheld {
-	named := map[string]bool{}
+	named, backup := map[string]bool{}, map[string]bool{}
 	if len(a.Claims) > 0 {
 		for _, cluster := range a.Claims[0].Clusters { // hosts and the global name come first, and answer alike
 			named[cluster] = true
+		}
+		for _, cluster := range a.Claims[0].Backups {
+			backup[cluster] = true
 		}
 	}
 	first := int32(-1)
@@ -276,18 +284,20 @@ func withheld(g *federation.GlobalEndpoints, s dns.Subject, a dns.Answer) []With
 	var out []Withheld
 	for _, c := range g.Status.Clusters {
 		if !named[c.Name] {
-			out = append(out, Withheld{Cluster: c.Name, State: c.State, Addresses: c.Addresses, Since: c.Since, Why: whyNot(c, s, first)})
+			out = append(out, Withheld{Cluster: c.Name, State: c.State, Addresses: c.Addresses, Since: c.Since, Why: whyNot(c, s, first, backup[c.Name])})
 		}
 	}
 	return out
 }
 
-func whyNot(c federation.ClusterEndpoint, s dns.Subject, first int32) string {
+func whyNot(c federation.ClusterEndpoint, s dns.Subject, first int32, backup bool) string {
 	said := strings.TrimPrefix(strings.TrimSuffix(c.Reason+": "+c.Message, ": "), ": ")
 	usable := c.State == string(dns.Healthy) || c.State == string(dns.Degraded)
 	switch {
 	case len(c.Addresses) == 0:
 		return cmp.Or(said, "it has no address")
+	case backup:
+		return fmt.Sprintf("a backup of group %d, to which the provider turns by itself while group %d does not answer it", c.Order, first)
 	case usable && s.Settings.Policy == dns.Ordered && first >= 0 && c.Order > first:
 		return fmt.Sprintf("a backup of group %d, while group %d answers", c.Order, first)
 	case usable && s.Settings.Policy == dns.Weighted:

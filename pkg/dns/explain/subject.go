@@ -7,6 +7,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/dns/named"
 )
 
 // Subject is what the names of an object are made of, as its GlobalEndpoints say.
@@ -14,7 +15,7 @@ func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
 	o := reference(g)
 	s := dns.Subject{
 		Owner:     dns.Owner{Ref: OwnerRef(o), UID: string(o.UID), Generation: generation(g)},
-		Settings:  SettingsOf(g.Spec.Settings),
+		Settings:  SettingsOf(g.Spec.Settings, g.Spec.Hosts),
 		Published: addresses(g.Status.Published),
 		Hosts:     g.Spec.Hosts,
 	}
@@ -23,6 +24,7 @@ func (w World) Subject(g *federation.GlobalEndpoints) dns.Subject {
 	}
 	for _, c := range g.Status.Clusters {
 		e := w.endpoint(c)
+		e.ProbePort = probePort(g.Spec.Settings.Probe, e.Ports)
 		s.Endpoints = append(s.Endpoints, e)
 		s.Urgent = s.Urgent || e.State == dns.Draining && len(e.Addresses) > 0
 	}
@@ -65,11 +67,25 @@ func (w World) endpoint(c federation.ClusterEndpoint) dns.Endpoint {
 	return e
 }
 
-// SettingsOf are an object's settings in the words of pkg/dns.
-func SettingsOf(s federation.DNSSettings) dns.Settings {
+// probePort is about the one that is asked: which port of a Service a number stands for is not known here.
+func probePort(p *federation.EndpointProbe, ports []dns.Port) uint16 {
+	if p != nil && p.Port != nil {
+		return uint16(*p.Port)
+	}
+	for _, port := range ports {
+		if port.Protocol == "tcp" {
+			return port.Number
+		}
+	}
+	return 0
+}
+
+// SettingsOf are the settings of an object with hosts in the words of pkg/dns.
+func SettingsOf(s federation.DNSSettings, hosts []string) dns.Settings {
 	out := dns.Settings{
 		Policy: dns.Policy(s.Routing), Fallback: dns.Fallback(s.Fallback), WhenDead: dns.WhenDead(s.WhenDead), SorryAddresses: addresses(s.SorryAddresses),
 	}
+	out.Health = named.HealthOf(s.Probe, hosts)
 	if s.TTLSeconds != nil {
 		out.TTL = uint32(*s.TTLSeconds)
 	}

@@ -13,6 +13,7 @@ import (
 
 	federation "kubefed.dev/kubefed/pkg/apis/federation/v1alpha1"
 	"kubefed.dev/kubefed/pkg/dns"
+	"kubefed.dev/kubefed/pkg/probe"
 )
 
 // SettingsOf are the settings in force for an object: its annotations, then the policy's, which may be nil. An annotation that
@@ -227,6 +228,34 @@ func AdoptOf(text string) ([]dns.RecordSet, error) {
 
 // Published says whether settings ask for names at all.
 func Published(s federation.DNSSettings) bool { return s.Publish == nil || *s.Publish }
+
+// Limits of providers' health checks.
+const maxHealthText = 255
+
+// HealthOf is what a provider asks that checks the health of endpoints itself, as near to the probe as it can be: it takes any status
+// from 200 to 399 for an answer, so where others are expected it asks for a connection. hosts are the object's own.
+func HealthOf(p *federation.EndpointProbe, hosts []string) dns.HealthCheck {
+	if p == nil {
+		return dns.HealthCheck{Type: federation.ProbeTCP}
+	}
+	h := dns.HealthCheck{Type: p.Type, Fast: p.PeriodSeconds != nil && *p.PeriodSeconds <= 10}
+	low, high, given := probe.StatusRange(p.ExpectedStatus)
+	switch {
+	case p.Type == federation.ProbeNone:
+		return dns.HealthCheck{}
+	case p.Type != federation.ProbeHTTP && p.Type != federation.ProbeHTTPS, given && (low < 200 || high > 399), len(p.Path) > maxHealthText:
+		h.Type = federation.ProbeTCP
+		return h
+	}
+	h.Host, h.Path = p.Host, p.Path
+	if h.Path == "" {
+		h.Path = "/"
+	}
+	if h.Host == "" && len(hosts) > 0 && !strings.HasPrefix(hosts[0], "*") {
+		h.Host = strings.TrimSuffix(hosts[0], ".")
+	}
+	return h
+}
 
 // Planned are settings as pkg/dns knows them.
 func Planned(s federation.DNSSettings) dns.Settings {

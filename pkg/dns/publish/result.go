@@ -15,6 +15,8 @@ type result struct {
 	// published are all addresses at them; answering those at names that are not one cluster's own.
 	published, answering []netip.Addr
 	basis                dns.Basis
+	// failsOver: the provider has backups at a name.
+	failsOver bool
 	// refused, conflicts and invalid say which names are not published, and why.
 	refused, conflicts, invalid []string
 	// pending: not written, or not seen at every server yet.
@@ -38,9 +40,11 @@ func (w *worker) settled(ref string, answer *dns.Answer, plan *dns.Plan, now tim
 	before := w.results[ref]
 	if before != nil {
 		r.refused, r.conflicts, r.invalid, r.held, r.basis = before.refused, before.conflicts, before.invalid, before.held, before.basis
+		r.failsOver = before.failsOver
 	}
 	if answer != nil {
 		r.basis = answer.Basis
+		r.failsOver = slices.ContainsFunc(answer.Claims, func(c dns.Claim) bool { return len(c.Backups) > 0 })
 		r.refused = nil
 		for _, err := range answer.Refused {
 			r.refused = append(r.refused, err.Error())

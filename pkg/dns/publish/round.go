@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -282,10 +283,29 @@ func (w *worker) report(ctx context.Context) {
 		state.state, state.message = string(dns.Unavailable), unconfirmed
 	case len(w.held) > 0:
 		state.state, state.message = stateHeld, w.heldBack()
+	default:
+		state.message = w.note()
 	}
+	state.healthChecks = w.limits.HealthChecks != nil
 	ownedNames.WithLabelValues(w.zone).Set(float64(state.names))
 	conflictingNames.WithLabelValues(w.zone).Set(float64(state.conflicts))
 	w.tell(ctx, state)
+}
+
+// note says what is not as it should be in a zone that is Ready: names that the provider refuses, and what it says itself.
+func (w *worker) note() string {
+	var notes []string
+	if n := len(w.quarantined); n > 0 {
+		name := slices.Min(slices.Collect(maps.Keys(w.quarantined)))
+		notes = append(notes, fmt.Sprintf("%d names are refused and not published, the others are; rename their objects, or change what they answer. The first: %s",
+			n, w.quarantined[name].err))
+	}
+	if p, ok := w.provider.(dns.Noter); ok {
+		if note := p.Note(w.zone); note != "" {
+			notes = append(notes, note)
+		}
+	}
+	return strings.Join(notes, "; ")
 }
 
 // retryWaiting looks again at objects that wait for a name, once names became free.

@@ -49,7 +49,7 @@ func statusOf(e *entry, before federation.GlobalEndpointsStatus, zones []outcome
 		if z.result == nil || z.result.names == 0 {
 			continue
 		}
-		status.Zones = append(status.Zones, federation.PublishedZone{Name: z.zone, Names: int32(z.result.names)})
+		status.Zones = append(status.Zones, federation.PublishedZone{Name: z.zone, Names: int32(z.result.names), FailsOver: z.result.failsOver})
 		for _, a := range z.result.published {
 			if text := a.String(); !slices.Contains(status.Published, text) {
 				status.Published = append(status.Published, text)

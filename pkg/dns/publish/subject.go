@@ -96,6 +96,7 @@ func (f *facts) entryOf(o Object, observed []Observed) *entry {
 	}
 	e.observed = f.endpoints(o.Key, p, observed)
 	e.subject = dns.Subject{Owner: dns.Owner{Ref: o.Ref(), UID: o.UID, Generation: o.Generation}, Settings: named.Planned(e.settings)}
+	e.subject.Settings.Health = named.HealthOf(e.settings.Probe, o.Hosts)
 	e.subject.Adopt, _ = named.AdoptOf(o.Annotations[federation.AnnotationDNSAdopt]) // told by SettingsOf
 	for _, seen := range e.observed {
 		endpoint := seen.Endpoint

@@ -64,6 +64,8 @@ type quarantine struct {
 type zoneState struct {
 	state, message   string
 	names, conflicts int
+	// healthChecks: the provider asks endpoints itself.
+	healthChecks bool
 }
 
 // States of a zone beside those that are kinds of errors.
@@ -196,7 +198,7 @@ func (w *worker) tell(ctx context.Context, now zoneState) {
 	w.mu.Lock()
 	before := w.state
 	if now.state != stateReady && now.state != stateHeld {
-		now.names, now.conflicts = before.names, before.conflicts
+		now.names, now.conflicts, now.healthChecks = before.names, before.conflicts, before.healthChecks
 	}
 	w.state = now
 	w.mu.Unlock()

@@ -352,7 +352,7 @@ func (w *writer) zoneStatus(before []federation.ZoneStatus) (zones []federation.
 			continue
 		}
 		out := federation.ZoneStatus{Name: z.Name, Provider: z.Kind, State: state.state, Message: state.message,
-			Servers: z.Servers, Names: int32(state.names), Conflicts: int32(state.conflicts), DS: z.DS}
+			Servers: z.Servers, Names: int32(state.names), Conflicts: int32(state.conflicts), HealthChecks: state.healthChecks, DS: z.DS}
 		at := slices.IndexFunc(before, func(b federation.ZoneStatus) bool { return b.Name == z.Name && b.State == state.state })
 		switch {
 		case at >= 0 && before[at].Since != nil:

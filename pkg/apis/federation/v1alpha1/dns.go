@@ -215,6 +215,10 @@ type PublishedZone struct {
 	Name string `json:"name"`
 	// Names counts those that are published there.
 	Names int32 `json:"names"`
+	// FailsOver: with routing Ordered the zone's provider turns to the next group by itself while the first one does not answer its
+	// health checks. Otherwise the federation does.
+	// +optional
+	FailsOver bool `json:"failsOver,omitempty"`
 }
 
 // Condition types of GlobalEndpoints and reasons of Published.

@@ -91,6 +91,9 @@ type ZoneStatus struct {
 	// Conflicts counts names that belong to someone else.
 	// +optional
 	Conflicts int32 `json:"conflicts,omitempty"`
+	// HealthChecks: the provider asks endpoints itself, and answers by that also while the control plane is down.
+	// +optional
+	HealthChecks bool `json:"healthChecks,omitempty"`
 	// DS is the record that the zone's parent is to publish, where the zone is signed by the federation.
 	// +optional
 	DS string `json:"ds,omitempty"`

@@ -3,6 +3,7 @@ package route53
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ type edit struct {
 	steps  []types.Change
 	// records and characters are what the limits count.
 	records, characters int
+	// bare are the sets of After that are written without the check that they are to have.
+	bare map[dns.Key]bareSet
 	// refused says that it looked right when it was read again, and still was refused.
 	refused bool
 }
@@ -42,17 +45,32 @@ func (e *edit) add(action types.ChangeAction, raw types.ResourceRecordSet) {
 
 // edit is a change's: it deletes all of Before, so that it is compared, and creates all of After. A set that was just read is
 // deleted in the form in which it was read.
-func (p *Provider) edit(c dns.Change, seen map[dns.Key]types.ResourceRecordSet) edit {
-	e := edit{change: c}
+func (p *Provider) edit(z *zone, c dns.Change, seen map[dns.Key]types.ResourceRecordSet) edit {
+	e := edit{change: c, bare: z.checks.without(c.After)}
+	created := map[dns.Key]types.ResourceRecordSet{}
+	for _, s := range c.After {
+		b, bare := e.bare[s.Key()]
+		if bare {
+			s = b.physical()
+		}
+		created[s.Key()] = p.write(z, s)
+	}
+	stays := map[dns.Key]bool{}
 	for _, s := range c.Before {
 		raw, ok := seen[s.Key()]
 		if !ok {
-			raw = p.write(s)
+			raw = p.write(z, z.checks.written(s))
+		}
+		if _, bare := e.bare[s.Key()]; bare && reflect.DeepEqual(raw, created[s.Key()]) {
+			stays[s.Key()] = true // It still has no check: nothing is to be done.
+			continue
 		}
 		e.add(types.ChangeActionDelete, raw)
 	}
 	for _, s := range c.After {
-		e.add(types.ChangeActionCreate, p.write(s))
+		if !stays[s.Key()] {
+			e.add(types.ChangeActionCreate, created[s.Key()])
+		}
 	}
 	return e
 }
@@ -66,6 +84,8 @@ type writer struct {
 	// ids of Route 53's changes, and what was not made.
 	ids    []string
 	failed []dns.Failure
+	// relisted says that health checks were looked for again.
+	relisted bool
 }
 
 // Apply implements dns.Provider. Changes go in their order, as many in one call as it takes.
@@ -77,12 +97,15 @@ func (p *Provider) Apply(ctx context.Context, name string, fence dns.Fence, chan
 	z.writing.Lock()
 	defer z.writing.Unlock()
 	w := &writer{p: p, zone: z, id: id, fence: fence}
+	p.createChecks(ctx, z, id, changes)
 	var edits []edit
 	for _, c := range changes {
 		if err := c.Check(z.name); err != nil {
 			w.failed = append(w.failed, dns.Failure{Change: c, Err: err})
-		} else if e := p.edit(c, nil); len(e.steps) > 0 {
+		} else if e := p.edit(z, c, nil); len(e.steps) > 0 {
 			edits = append(edits, e)
+		} else {
+			z.checks.settle(c, e.bare)
 		}
 	}
 	if err := w.hold(ctx); err != nil {
@@ -140,7 +163,7 @@ func (w *writer) lease() edit {
 	if w.zone.lease != nil {
 		e.add(types.ChangeActionDelete, *w.zone.lease)
 	}
-	e.add(types.ChangeActionCreate, w.p.write(w.fence.Record(w.zone.name)))
+	e.add(types.ChangeActionCreate, w.p.write(w.zone, w.fence.Record(w.zone.name)))
 	return e
 }
 
@@ -162,7 +185,7 @@ func (w *writer) hold(ctx context.Context) error {
 	if w.zone.lease == nil {
 		return nil
 	}
-	return w.fence.Check(w.zone.name, w.p.read(*w.zone.lease))
+	return w.fence.Check(w.zone.name, w.p.read(w.zone, *w.zone.lease))
 }
 
 // send makes one call.
@@ -178,6 +201,9 @@ func (w *writer) send(ctx context.Context, batch []edit) error {
 			w.zone.known = false // Whether it happened is not certain.
 		}
 		return err
+	}
+	for _, e := range batch {
+		w.zone.checks.settle(e.change, e.bare)
 	}
 	w.zone.lease = lease.steps[len(lease.steps)-1].ResourceRecordSet
 	if out.ChangeInfo != nil {

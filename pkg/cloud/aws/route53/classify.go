@@ -15,6 +15,9 @@ import (
 // kinds of error codes: those of Route 53 and those that all of AWS has.
 var kinds = map[string]dns.ErrorKind{
 	"NoSuchHostedZone":              dns.NotFound,
+	"NoSuchHealthCheck":             dns.Conflict,
+	"HealthCheckAlreadyExists":      dns.Conflict,
+	"TooManyHealthChecks":           dns.Throttled,
 	"NoSuchChange":                  dns.NotFound,
 	"Throttling":                    dns.Throttled,
 	"ThrottlingException":           dns.Throttled,
@@ -56,6 +59,29 @@ var advice = map[dns.ErrorKind]string{
 	dns.Throttled: "; lower requestsPerSecond if this lasts",
 }
 
+// codes have advice of their own.
+var codes = map[string]string{
+	"RequestExpired":      clockAdvice,
+	"TooManyHealthChecks": "; ask AWS for a higher quota of health checks, or leave healthChecks out of the DNS configuration",
+}
+
+const clockAdvice = "; the clock of the control plane differs from that of AWS by more than 5 minutes: set it (NTP)"
+
+// adviceFor is what to do about an error, and its message as far as it is to be seen.
+func adviceFor(code, message string, kind dns.ErrorKind) string {
+	if strings.Contains(code, "Signature") {
+		// The message quotes the headers of the request, and with them the session's token.
+		if strings.Contains(message, "Signature expired") || strings.Contains(message, "Signature not yet current") {
+			return clockAdvice
+		}
+		return "; the secret is not that of the access key" + advice[kind]
+	}
+	if own := codes[code]; own != "" {
+		return ": " + message + own
+	}
+	return ": " + message + advice[kind]
+}
+
 // classify says what an error of the SDK means. What an error of AWS says holds no secret; what the SDK adds to it, such as URLs, is
 // left out.
 func (z *zone) classify(err error) error {
@@ -63,15 +89,12 @@ func (z *zone) classify(err error) error {
 		return nil
 	}
 	if apiError, ok := errors.AsType[smithy.APIError](err); ok {
-		code, message := apiError.ErrorCode(), ": "+apiError.ErrorMessage()
+		code := apiError.ErrorCode()
 		kind, known := kinds[code]
 		if !known {
 			kind = dns.Unavailable
 		}
-		if strings.Contains(code, "Signature") {
-			message = "" // It quotes the headers of the request, and with them the session's token.
-		}
-		return &dns.Error{Kind: kind, Subject: z.name, Err: errors.New(code + message + advice[kind])}
+		return &dns.Error{Kind: kind, Subject: z.name, Err: errors.New(code + adviceFor(code, apiError.ErrorMessage(), kind))}
 	}
 	for _, end := range []error{context.DeadlineExceeded, context.Canceled} {
 		if errors.Is(err, end) {

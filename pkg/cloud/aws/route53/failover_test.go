@@ -75,7 +75,7 @@ func TestLosingACluster(t *testing.T) {
 			var edits []edit
 			changes := lose(t, test.n, test.policy, test.hosted, test.ports)
 			for _, c := range changes {
-				edits = append(edits, p.edit(c, nil))
+				edits = append(edits, p.edit(w.zone, c, nil))
 			}
 			batches := w.pack(edits)
 			t.Logf("%d names in %d calls", len(changes), len(batches))

@@ -107,7 +107,7 @@ func readText(value string) string {
 }
 
 // read is a record set in canonical form.
-func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
+func (p *Provider) read(z *zone, raw types.ResourceRecordSet) dns.RecordSet {
 	set := dns.RecordSet{Name: name(aws.ToString(raw.Name)), Type: dns.Type(raw.Type), TTL: uint32(aws.ToInt64(raw.TTL))}
 	for _, r := range raw.ResourceRecords {
 		value := aws.ToString(r.Value)
@@ -137,13 +137,16 @@ func (p *Provider) read(raw types.ResourceRecordSet) dns.RecordSet {
 			set.Routing = dns.Routing{Policy: dns.All}
 		case raw.Region != "":
 			set.Routing = dns.Routing{Policy: dns.Nearest, Region: string(raw.Region)}
+		case raw.Failover != "":
+			set.Routing = dns.Routing{Policy: dns.Ordered, Backup: raw.Failover == types.ResourceRecordSetFailoverSecondary}
 		}
 	}
-	return set.Canonical()
+	set = set.Canonical()
+	return z.checks.read(set, aws.ToString(raw.HealthCheckId))
 }
 
 // write is a record set as Route 53 takes it.
-func (p *Provider) write(set dns.RecordSet) types.ResourceRecordSet {
+func (p *Provider) write(z *zone, set dns.RecordSet) types.ResourceRecordSet {
 	raw := types.ResourceRecordSet{Name: aws.String(set.Name), Type: types.RRType(set.Type)}
 	if set.Alias != (dns.Alias{}) {
 		raw.AliasTarget = &types.AliasTarget{HostedZoneId: aws.String(set.Alias.Zone), DNSName: aws.String(set.Alias.Name), EvaluateTargetHealth: set.Alias.EvaluateHealth}
@@ -156,11 +159,23 @@ func (p *Provider) write(set dns.RecordSet) types.ResourceRecordSet {
 		}
 		raw.ResourceRecords = append(raw.ResourceRecords, types.ResourceRecord{Value: aws.String(d)})
 	}
+	if q, asks := questionOf(set); asks {
+		if id := z.checks.id(q); id != "" {
+			raw.HealthCheckId = &id
+		}
+	} else if set.Health.Type == otherCheck {
+		raw.HealthCheckId = aws.String(set.Health.Host)
+	}
 	if set.SetID != "" {
 		raw.SetIdentifier = aws.String(p.options.Federation + "/" + set.SetID + shortHash(set.Name))
 		switch set.Routing.Policy {
 		case dns.All:
 			raw.MultiValueAnswer = aws.Bool(true)
+		case dns.Ordered:
+			raw.Failover = types.ResourceRecordSetFailoverPrimary
+			if set.Routing.Backup {
+				raw.Failover = types.ResourceRecordSetFailoverSecondary
+			}
 		case dns.Nearest:
 			raw.Region = types.ResourceRecordSetRegion(set.Routing.Region)
 		default:

@@ -23,6 +23,10 @@ type api interface {
 	GetHostedZone(context.Context, *route53.GetHostedZoneInput, ...func(*route53.Options)) (*route53.GetHostedZoneOutput, error)
 	ListResourceRecordSets(context.Context, *route53.ListResourceRecordSetsInput, ...func(*route53.Options)) (*route53.ListResourceRecordSetsOutput, error)
 	ChangeResourceRecordSets(context.Context, *route53.ChangeResourceRecordSetsInput, ...func(*route53.Options)) (*route53.ChangeResourceRecordSetsOutput, error)
+	ListHealthChecks(context.Context, *route53.ListHealthChecksInput, ...func(*route53.Options)) (*route53.ListHealthChecksOutput, error)
+	CreateHealthCheck(context.Context, *route53.CreateHealthCheckInput, ...func(*route53.Options)) (*route53.CreateHealthCheckOutput, error)
+	DeleteHealthCheck(context.Context, *route53.DeleteHealthCheckInput, ...func(*route53.Options)) (*route53.DeleteHealthCheckOutput, error)
+	ChangeTagsForResource(context.Context, *route53.ChangeTagsForResourceInput, ...func(*route53.Options)) (*route53.ChangeTagsForResourceOutput, error)
 	GetChange(context.Context, *route53.GetChangeInput, ...func(*route53.Options)) (*route53.GetChangeOutput, error)
 }
 
@@ -36,6 +40,8 @@ type Options struct {
 	Private bool
 	// PollInterval is the time between two questions whether a change is in effect; 2 s by default.
 	PollInterval time.Duration
+	// HealthChecks has Route 53 ask endpoints itself. Then Keep is to run.
+	HealthChecks bool
 }
 
 // Provider publishes to hosted zones.
@@ -48,11 +54,13 @@ type Provider struct {
 var (
 	_ dns.Provider = (*Provider)(nil)
 	_ dns.Waiter   = (*Provider)(nil)
+	_ dns.Noter    = (*Provider)(nil)
 )
 
 // zone is one hosted zone. One Apply at a time goes to it, as Route 53 itself makes them.
 type zone struct {
-	name string
+	name   string
+	checks *checks
 
 	writing sync.Mutex
 	// lease is the lease record of the federation as it was last seen, nil if there is none; known says that it was looked for.
@@ -75,7 +83,7 @@ func newProvider(client api, options Options) *Provider {
 	p := &Provider{api: client, options: options, zones: map[string]*zone{}}
 	for name, id := range options.Zones {
 		name = dns.Absolute(name)
-		p.zones[name] = &zone{name: name, given: strings.TrimPrefix(id, "/hostedzone/")}
+		p.zones[name] = &zone{name: name, checks: newChecks(), given: strings.TrimPrefix(id, "/hostedzone/")}
 	}
 	return p
 }
@@ -86,6 +94,10 @@ var limits = dns.Limits{Routing: true, OnlyWeighted: true, Spread: true, MaxWeig
 
 // Zones implements dns.Provider.
 func (p *Provider) Zones(ctx context.Context) ([]dns.Zone, error) {
+	limits := limits
+	if p.options.HealthChecks {
+		limits.HealthChecks = places.Checkable
+	}
 	var zones []dns.Zone
 	for name, z := range p.zones {
 		if _, err := p.find(ctx, z); err != nil {
@@ -173,9 +185,17 @@ func (p *Provider) Records(ctx context.Context, name string) (dns.Snapshot, erro
 	if err != nil {
 		return dns.Snapshot{}, err
 	}
+	named, err := p.listChecks(ctx, z, id)
+	if err != nil {
+		return dns.Snapshot{}, err
+	}
+	z.checks.promote()
 	var s dns.Snapshot
 	err = p.list(ctx, z, &route53.ListResourceRecordSetsInput{HostedZoneId: &id, MaxItems: aws.Int32(pageSize)}, func(raw types.ResourceRecordSet) bool {
-		set := p.read(raw)
+		set := p.read(z, raw)
+		if id := aws.ToString(raw.HealthCheckId); id != "" && named != nil {
+			named[id] = true
+		}
 		if set.Type != "SOA" && (set.Type != "NS" || set.Name != z.name) {
 			s.Sets = append(s.Sets, set)
 		}
@@ -183,6 +203,10 @@ func (p *Provider) Records(ctx context.Context, name string) (dns.Snapshot, erro
 	})
 	if err != nil {
 		return dns.Snapshot{}, err
+	}
+	if named != nil {
+		z.checks.used(named)
+		z.checks.poke()
 	}
 	return s, nil
 }

@@ -58,6 +58,13 @@ func start(t *testing.T) (*route53test.Server, *Provider, string) {
 	return server, provider(t, server.URL, map[string]string{testZone: ""}), id
 }
 
+// checking is a provider that has Route 53 ask endpoints.
+func checking(t *testing.T, url string, zones map[string]string) *Provider {
+	p := provider(t, url, zones)
+	p.options.HealthChecks = true
+	return p
+}
+
 func TestConforms(t *testing.T) {
 	for name, prepare := range map[string]func(*route53test.Server){
 		"plain":               func(*route53test.Server) {},
@@ -67,10 +74,18 @@ func TestConforms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := route53test.New(t)
 			server.AddZone("other.example.", false)
+			server.AddZone("checked.example.", false)
 			server.AddZone(testZone, true)
 			server.AddZone(testZone, false)
 			prepare(server)
 			dnstest.Run(t, provider(t, server.URL, map[string]string{testZone: ""}), testZone)
+			if n := len(server.HealthChecks()); n > 0 {
+				t.Errorf("%d health checks that nobody asked for", n)
+			}
+			dnstest.Run(t, checking(t, server.URL, map[string]string{"checked.example.": ""}), "checked.example.")
+			if n := server.Dangling(); n > 0 {
+				t.Errorf("%d sets name a health check that is not there", n)
+			}
 		})
 	}
 }
@@ -83,6 +98,9 @@ func TestLives(t *testing.T) {
 		server.RemoveZone(id)
 		zone := fmt.Sprintf("z%d.example.", n)
 		id = server.AddZone(zone, false)
+		if n%2 == 0 {
+			return checking(t, server.URL, map[string]string{zone: id}), zone
+		}
 		return provider(t, server.URL, map[string]string{zone: id}), zone
 	})
 }
@@ -265,6 +283,7 @@ func TestFaults(t *testing.T) {
 		{"denied", []route53test.Fault{{Operation: change, Status: 403, Code: "AccessDenied"}}, dns.Denied},
 		{"wrong key", []route53test.Fault{{Status: 403, Code: "InvalidClientTokenId"}}, dns.Denied},
 		{"wrong signature", []route53test.Fault{{Status: 403, Code: "SignatureDoesNotMatch"}}, dns.Denied},
+		{"an odd time", []route53test.Fault{{Status: 400, Code: "RequestExpired"}}, dns.Denied},
 		{"the zone went", []route53test.Fault{{Operation: change, Status: 404, Code: "NoSuchHostedZone"}}, dns.NotFound},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -37,6 +37,8 @@ func balanced(policy dns.Policy) dns.Subject {
 	}
 }
 
+func must(address string) netip.Addr { return netip.MustParseAddr(address) }
+
 // settler brings a zone to what subjects want, again and again.
 type settler struct {
 	t      *testing.T

@@ -21,6 +21,12 @@ func (w *writer) make(ctx context.Context, batch []edit) error {
 		if err == nil {
 			return nil
 		}
+		if _, gone := errors.AsType[*types.NoSuchHealthCheck](err); gone && !w.relisted {
+			if batch, err = w.relist(ctx, batch); err != nil {
+				return err
+			}
+			continue
+		}
 		refusal := refused(err)
 		if refusal == nil {
 			return w.zone.classify(err)
@@ -52,12 +58,26 @@ func (w *writer) make(ctx context.Context, batch []edit) error {
 	return nil
 }
 
+// relist looks which health checks are there, after someone deleted one that a batch names, and gives the batch with others.
+func (w *writer) relist(ctx context.Context, batch []edit) ([]edit, error) {
+	w.relisted = true
+	if _, err := w.p.listChecks(ctx, w.zone, w.id); err != nil {
+		return nil, err
+	}
+	again := make([]edit, 0, len(batch))
+	for _, e := range batch {
+		w.p.createChecks(ctx, w.zone, w.id, []dns.Change{e.change})
+		again = append(again, w.p.edit(w.zone, e.change, nil))
+	}
+	return again, nil
+}
+
 // leaseMoved reads the lease again and says whether it is another than the one that was sent. If a higher epoch has it the
 // error is of kind Fenced.
 func (w *writer) leaseMoved(ctx context.Context) (bool, error) {
 	var before dns.RecordSet
 	if w.zone.lease != nil {
-		before = w.p.read(*w.zone.lease)
+		before = w.p.read(w.zone, *w.zone.lease)
 	}
 	w.zone.known = false
 	if err := w.hold(ctx); err != nil {
@@ -65,7 +85,7 @@ func (w *writer) leaseMoved(ctx context.Context) (bool, error) {
 	}
 	var now dns.RecordSet
 	if w.zone.lease != nil {
-		now = w.p.read(*w.zone.lease)
+		now = w.p.read(w.zone, *w.zone.lease)
 	}
 	return !dns.Same(before, now), nil
 }
@@ -131,7 +151,7 @@ func (w *writer) judge(ctx context.Context, accused []edit, r *refusal) (again [
 		seen := map[dns.Key]types.ResourceRecordSet{}
 		var sets []dns.RecordSet
 		for _, raw := range slices.Concat(raws[e.change.Name], raws[dns.OwnerName(e.change.Name)]) {
-			set := w.p.read(raw)
+			set := w.p.read(w.zone, raw)
 			seen[set.Key()], sets = raw, append(sets, set)
 		}
 		removed, added, failed, err := dns.NewContent(w.zone.name, sets).Apply(w.fence, []dns.Change{e.change})
@@ -144,7 +164,7 @@ func (w *writer) judge(ctx context.Context, accused []edit, r *refusal) (again [
 		case e.refused:
 			w.fail(e, &dns.Error{Kind: dns.Invalid, Subject: e.change.Name, Err: errors.New("Route 53 refuses it: " + r.about(e.change.Name))})
 		default:
-			e = w.p.edit(e.change, seen)
+			e = w.p.edit(w.zone, e.change, seen)
 			e.refused = true
 			again = append(again, e)
 		}

@@ -46,6 +46,10 @@ func (s *Server) changeSets(w http.ResponseWriter, r *http.Request, id string) {
 		for _, v := range c.Set.values() {
 			characters += times * len(v)
 		}
+		if id := c.Set.HealthCheckID; id != "" && c.Action != "DELETE" && s.healthCheck(id) == nil {
+			fail(w, http.StatusNotFound, "NoSuchHealthCheck", "No health check exists with the specified ID: "+id)
+			return
+		}
 		if reason := c.Set.malformed(c.Action); reason != "" {
 			fail(w, http.StatusBadRequest, "InvalidInput", "Invalid request: "+reason)
 			return
@@ -101,6 +105,12 @@ func (s recordSet) malformed(action string) string {
 		return "Missing field 'SetIdentifier' in " + in
 	case s.SetIdentifier != "" && len(named) != 1:
 		return fmt.Sprintf("Expected exactly one of [Weight, Region, Failover, GeoLocation, or MultiValueAnswer], but found %d in %s", len(named), in)
+	case s.SetIdentifier == "" && s.HealthCheckID != "":
+		return "HealthCheckId needs a routing policy in " + in
+	case s.Failover != "" && s.Failover != "PRIMARY" && s.Failover != "SECONDARY":
+		return "Failover is PRIMARY or SECONDARY in " + in
+	case s.MultiValueAnswer && s.AliasTarget == nil && len(s.Records) != 1:
+		return "a multivalue answer has one record in " + in
 	case len(s.SetIdentifier) > 128:
 		return "SetIdentifier is longer than 128 in " + in
 	case s.Weight != nil && (*s.Weight < 0 || *s.Weight > 255):

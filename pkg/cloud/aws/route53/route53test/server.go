@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Server is a Route 53 with one account.
@@ -28,6 +29,13 @@ type Server struct {
 	faults  []Fault
 	calls   map[string]int
 	after   map[string]func()
+
+	health      []*HealthCheck
+	healthLimit int
+	// spent are the caller references of health checks that were deleted.
+	spent map[string]bool
+	// ahead is by how much the clock of AWS is ahead.
+	ahead time.Duration
 }
 
 // Fault is an answer instead of the one that a request would have.
@@ -52,7 +60,7 @@ type key struct{ name, recordType, id string }
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
-	s := &Server{zones: map[string]*zone{}, changes: map[string]int{}, calls: map[string]int{}, after: map[string]func(){}, page: 300}
+	s := &Server{zones: map[string]*zone{}, changes: map[string]int{}, calls: map[string]int{}, after: map[string]func(){}, page: 300, spent: map[string]bool{}}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	s.URL = h.URL
@@ -106,6 +114,13 @@ func (s *Server) Page(items int) {
 	s.page = items
 }
 
+// Clock sets by how much the clock of AWS is ahead of the client's: requests that are 5 minutes off are refused.
+func (s *Server) Clock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ahead = ahead
+}
+
 // Calls is how often an operation was asked for, faults among them.
 func (s *Server) Calls(operation string) int {
 	s.mu.Lock()
@@ -141,6 +156,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token")
 		return
 	}
+	now := time.Now().Add(s.ahead).UTC()
+	w.Header().Set("Date", now.Format(http.TimeFormat))
+	const stamp = "20060102T150405Z"
+	if signed, err := time.Parse(stamp, r.Header.Get("X-Amz-Date")); err != nil || now.Sub(signed).Abs() > 5*time.Minute {
+		fail(w, http.StatusForbidden, "SignatureDoesNotMatch", fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+			r.Header.Get("X-Amz-Date"), now.Add(-5*time.Minute).Format(stamp), now.Format(stamp)))
+		return
+	}
 	if i := slices.IndexFunc(s.faults, func(f Fault) bool { return f.Operation == "" || f.Operation == operation }); i >= 0 {
 		fault := s.faults[i]
 		s.faults = slices.Delete(s.faults, i, i+1)
@@ -167,6 +190,14 @@ func (s *Server) route(r *http.Request) (string, func(http.ResponseWriter, *http
 		return "ListResourceRecordSets", s.listSets, parts[1]
 	case r.Method == http.MethodPost && len(parts) == 3 && parts[0] == "hostedzone" && parts[2] == "rrset":
 		return "ChangeResourceRecordSets", s.changeSets, parts[1]
+	case r.Method == http.MethodGet && len(parts) == 1 && parts[0] == "healthcheck":
+		return "ListHealthChecks", s.listHealthChecks, ""
+	case r.Method == http.MethodPost && len(parts) == 1 && parts[0] == "healthcheck":
+		return "CreateHealthCheck", s.createHealthCheck, ""
+	case r.Method == http.MethodDelete && len(parts) == 2 && parts[0] == "healthcheck":
+		return "DeleteHealthCheck", s.deleteHealthCheck, parts[1]
+	case r.Method == http.MethodPost && len(parts) == 3 && parts[0] == "tags" && parts[1] == "healthcheck":
+		return "ChangeTagsForResource", s.changeTags, parts[2]
 	case r.Method == http.MethodGet && len(parts) == 2 && parts[0] == "change":
 		return "GetChange", s.getChange, parts[1]
 	}
