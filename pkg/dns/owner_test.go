@@ -104,10 +104,14 @@ func TestHashOfLines(t *testing.T) {
 		{Name: "web.example.", Type: TXT, TTL: 5, Data: []string{`"a \"b\" é"`}, SetID: "gondor"},
 		{Name: "web.example.", Type: AAAA, SetID: "x", Routing: Routing{Policy: Weighted, Weight: 7, Provider: "aws", Region: "eu-west-1"}},
 		{Name: "web.example.", Type: A, Alias: Alias{Zone: "Z", Name: "lb.example.", EvaluateHealth: true}},
+		{Name: "web.example.", Type: A, SetID: "x", Health: HealthCheck{Type: "TCP", Port: 80}},
 	} {
-		want := fmt.Sprintf("%s %s %d %q %q %+v", s.Name, s.Type, s.TTL, s.SetID, s.Data, s.Routing)
+		want := strings.TrimSuffix(fmt.Sprintf("%s %s %d %q %q %+v", s.Name, s.Type, s.TTL, s.SetID, s.Data, s.Routing), " Backup:false}") + "}"
 		if s.Alias != (Alias{}) {
 			want += fmt.Sprintf(" %+v", s.Alias)
+		}
+		if s.Health != (HealthCheck{}) {
+			want += fmt.Sprintf(" %+v", s.Health)
 		}
 		if got := string(s.appendLine(nil)); got != want+"\n" {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,6 +152,34 @@ func TestObjects(t *testing.T) {
 				t.Errorf("withheld (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestBackups: what the provider turns to by itself is told apart from what the federation would bring up.
+func TestBackups(t *testing.T) {
+	for healthChecks, want := range map[bool][]string{
+		true: {"usable, of the first group; the provider turns to rohan by itself", "a backup of group 1, to which the provider turns by itself while group 0 does not answer it",
+			"a backup of group 2, while group 0 answers"},
+		false: {"usable, of the first group", "a backup of group 1, while group 0 answers", "a backup of group 2, while group 0 answers"},
+	} {
+		w := world(web(func(g *federation.GlobalEndpoints) {
+			g.Spec.Settings.Routing = federation.RoutingOrdered
+			for i := range g.Status.Clusters {
+				g.Status.Clusters[i].Order = int32(i)
+				g.Status.Clusters[i].Ports = []federation.EndpointPort{{Name: "http", Protocol: "TCP", Port: 80}}
+			}
+		}))
+		if healthChecks {
+			w.Zones[0].Limits.HealthChecks = func(netip.Addr) bool { return true }
+		}
+		o := w.Objects()[0]
+		got := []string{o.Names[0].Why}
+		for _, out := range o.Withheld {
+			got = append(got, out.Why)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("health checks %t (-want +got):\n%s", healthChecks, diff)
+		}
 	}
 }
 

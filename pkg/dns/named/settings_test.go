@@ -83,6 +83,34 @@ func FuzzSettingsOf(f *testing.F) {
 	})
 }
 
+// TestHealthOf: what a provider asks is never stricter than the probe.
+func TestHealthOf(t *testing.T) {
+	hosts := []string{"shop.example.com."}
+	fast := int32(10)
+	for name, test := range map[string]struct {
+		probe *federation.EndpointProbe
+		hosts []string
+		want  dns.HealthCheck
+	}{
+		"by default":        {nil, hosts, dns.HealthCheck{Type: "TCP"}},
+		"none":              {&federation.EndpointProbe{Type: "None"}, hosts, dns.HealthCheck{}},
+		"TCP, often":        {&federation.EndpointProbe{Type: "TCP", PeriodSeconds: &fast}, nil, dns.HealthCheck{Type: "TCP", Fast: true}},
+		"HTTP":              {&federation.EndpointProbe{Type: "HTTP"}, nil, dns.HealthCheck{Type: "HTTP", Path: "/"}},
+		"an Ingress":        {&federation.EndpointProbe{Type: "HTTPS", Path: "/up"}, hosts, dns.HealthCheck{Type: "HTTPS", Path: "/up", Host: "shop.example.com"}},
+		"any host":          {&federation.EndpointProbe{Type: "HTTPS"}, []string{"*.example.com."}, dns.HealthCheck{Type: "HTTPS", Path: "/"}},
+		"a host":            {&federation.EndpointProbe{Type: "HTTP", Host: "a.example"}, hosts, dns.HealthCheck{Type: "HTTP", Path: "/", Host: "a.example"}},
+		"a narrower status": {&federation.EndpointProbe{Type: "HTTP", ExpectedStatus: "200"}, nil, dns.HealthCheck{Type: "HTTP", Path: "/"}},
+		"another status":    {&federation.EndpointProbe{Type: "HTTP", ExpectedStatus: "200-404"}, nil, dns.HealthCheck{Type: "TCP"}},
+		"a long path":       {&federation.EndpointProbe{Type: "HTTP", Path: "/" + strings.Repeat("x", 255)}, nil, dns.HealthCheck{Type: "TCP"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := HealthOf(test.probe, test.hosts); got != test.want {
+				t.Errorf("%+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestAdoptOf(t *testing.T) {
 	got, err := AdoptOf("WWW.example.com 300 a 192.0.2.2\nwww.example.com. 300 A 192.0.2.1\n\nwww.example.com 60 TXT \"v=spf1  -all\"")
 	if err != nil {

@@ -162,6 +162,7 @@ func (w *worker) answer(ref string) *dns.Answer {
 func (w *worker) bring(ctx context.Context, refs map[string]bool, all bool) error {
 	fence := w.fence.Current()
 	wish := w.wishOf(ctx, refs, fence.Epoch)
+	w.forget(refs, wish.plan.Changes)
 	batches, tooLarge := dns.Batches(w.fresh(wish.plan.Changes), w.limits)
 	for _, f := range tooLarge {
 		w.quarantine(f)
@@ -183,6 +184,13 @@ func (w *worker) bring(ctx context.Context, refs map[string]bool, all bool) erro
 		w.retryWaiting(&wish)
 	}
 	return failed
+}
+
+// forget takes refused names off the list at which objects do not want a change any more.
+func (w *worker) forget(refs map[string]bool, changes []dns.Change) {
+	maps.DeleteFunc(w.quarantined, func(name string, q quarantine) bool {
+		return refs[q.ref] && !slices.ContainsFunc(changes, func(c dns.Change) bool { return c.Name == name })
+	})
 }
 
 // fresh leaves out what the provider has refused as it is.

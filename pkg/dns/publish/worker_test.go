@@ -264,7 +264,12 @@ func TestProviderErrors(t *testing.T) {
 			}}
 			b := newBench(t, p, "gondor")
 			var states []string
-			b.worker.changed = func(...string) { states = append(states, b.worker.current().state) }
+			b.worker.changed = func(...string) {
+				now := b.worker.current()
+				if states = append(states, now.state); now.state == string(kind) && (!strings.Contains(now.message, "told so: ") || now.message == "") {
+					t.Errorf("message %q does not say what to do", now.message)
+				}
+			}
 			b.start()
 			web := service("web")
 			b.put(web, at("gondor", dns.Healthy, "192.0.2.1"))
@@ -307,11 +312,26 @@ func TestInvalidNameIsQuarantined(t *testing.T) {
 	if r := b.worker.result(worse.Ref()); len(r.invalid) != 1 || !strings.Contains(r.invalid[0], "not here") {
 		t.Errorf("what is told of the bad name: %v", r.invalid)
 	}
+	told := func(want string) {
+		t.Helper()
+		eventually(t, func() string {
+			if now := b.worker.current(); now.state != stateReady || (want == "") != (now.message == "") || !strings.Contains(now.message, want) {
+				return fmt.Sprintf("the zone is %s: %q, want Ready: %q", now.state, now.message, want)
+			}
+			return ""
+		})
+	}
+	told("1 names are refused and not published, the others are; rename their objects, or change what they answer. The first: " + bad)
 	if tried != 1 {
 		t.Errorf("the bad name was tried %d times", tried)
 	}
 	b.put(worse, at("gondor", dns.Healthy, "192.0.2.67"))
 	b.answers(memory, bad, "192.0.2.67")
+	told("")
+	b.put(worse, at("gondor", dns.Healthy, "192.0.2.66"))
+	told("1 names are refused")
+	b.delete(worse)
+	told("")
 }
 
 // TestFenced: who has lost the lease changes nothing more; who holds it takes the zone's term.

@@ -75,7 +75,7 @@ type ZoneStatus struct {
 	Provider string `json:"provider"`
 	// State is Ready, Unavailable, Denied, NotFound, Throttled, Fenced or Held (removals wait).
 	State string `json:"state"`
-	// Message explains a state other than Ready, and what to do.
+	// Message explains a state other than Ready, or what is missing in one that is, and what to do.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// Since is when the state became so.

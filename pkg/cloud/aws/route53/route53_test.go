@@ -272,7 +272,7 @@ func TestFaults(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		faults []route53test.Fault
-		// kind of the error, empty for none.
+		// kind of the error, empty for none, and what it says that is to be done.
 		kind dns.ErrorKind
 	}{
 		{"throttled once", []route53test.Fault{throttled}, ""},
@@ -294,6 +294,10 @@ func TestFaults(t *testing.T) {
 			r, err := p.Apply(t.Context(), testZone, fence, changes)
 			if test.kind == "" && (err != nil || len(r.Failed) > 0) || test.kind != "" && (err == nil || dns.KindOf(err) != test.kind) {
 				t.Errorf("error %v, failed %v, want %q", err, r.Failed, test.kind)
+			}
+			if says := map[dns.ErrorKind]string{dns.Denied: "check the credentials", dns.Throttled: "requestsPerSecond"}[test.kind]; says != "" &&
+				(err == nil || !strings.Contains(err.Error(), says) && !strings.Contains(err.Error(), "set it (NTP)")) {
+				t.Errorf("error %v does not say %q", err, says)
 			}
 			if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "127.0.0.1")) {
 				t.Errorf("error %q holds what is not to be seen", err)

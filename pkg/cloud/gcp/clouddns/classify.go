@@ -29,8 +29,14 @@ func (z *zone) classify(err error) error {
 			return &dns.Error{Kind: dns.Unavailable, Subject: z.name, Err: fmt.Errorf("waiting for Cloud DNS: %w", end)}
 		}
 	}
-	if strings.Contains(err.Error(), "oauth2") {
-		// The rest quotes the answer of the token's issuer.
+	// What is said of tokens quotes the answer of their issuer.
+	switch text := err.Error(); {
+	case strings.Contains(text, "invalid_grant") && strings.Contains(text, "timeframe"):
+		return &dns.Error{Kind: dns.Denied, Subject: z.name,
+			Err: errors.New("the issuer of tokens takes the request for too old or too new; set the clock of the control plane (NTP)")}
+	case strings.Contains(text, "cannot fetch token: 5"), strings.Contains(text, "token") && strings.Contains(text, "dial tcp"):
+		return &dns.Error{Kind: dns.Unavailable, Subject: z.name, Err: errors.New("the issuer of tokens has none for now")}
+	case strings.Contains(text, "oauth2:"), strings.Contains(text, "cannot fetch token"), strings.Contains(text, "auth: "):
 		return &dns.Error{Kind: dns.Denied, Subject: z.name, Err: errors.New("there is no access token for the credentials" + advice[dns.Denied])}
 	}
 	return &dns.Error{Kind: dns.Unavailable, Subject: z.name, Err: err}

@@ -2,8 +2,16 @@ package clouddns
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +60,51 @@ func TestCredentialsFile(t *testing.T) {
 			}
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hush") {
 				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// TestTokens: what the issuer of tokens says is classified, and not quoted.
+func TestTokens(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ answer, want string }{
+		"a clock that is wrong":   {`{"error": "invalid_grant", "error_description": "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."}`, "set the clock"},
+		"an account that is gone": {`{"error": "invalid_grant", "error_description": "Invalid grant: account not found, hush"}`, "check the credentials"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, test.answer)
+			}))
+			t.Cleanup(issuer.Close)
+			file, err := json.Marshal(map[string]string{"type": "service_account", "client_email": "dns@example.iam.gserviceaccount.com", "private_key_id": "1",
+				"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), "token_uri": issuer.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(t.TempDir(), "key.json")
+			if err := os.WriteFile(path, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			server := clouddnstest.New(t)
+			server.AddZone("fed", testZone, false)
+			service, err := NewService(t.Context(), Account{Endpoint: server.URL, CredentialsFile: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := New(service, Options{Project: clouddnstest.Project, Zones: map[string]string{testZone: ""}, RetryInterval: time.Millisecond})
+			_, err = p.Records(t.Context(), testZone)
+			if dns.KindOf(err) != dns.Denied || !strings.Contains(fmt.Sprint(err), test.want) || strings.Contains(fmt.Sprint(err), "hush") {
+				t.Errorf("error %v, want one of kind Denied with %q", err, test.want)
 			}
 		})
 	}
