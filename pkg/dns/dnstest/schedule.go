@@ -74,7 +74,20 @@ func (s *suite) schedules(t *testing.T) {
 }
 
 // owned are the sets at a name and its ownership record.
+//
+// A zone that is read page by page may change between two pages: so they are read until they are twice the same.
 func (s *suite) owned(t *testing.T, name string) []dns.RecordSet {
+	t.Helper()
+	for before := s.ownedOnce(t, name); ; {
+		now := s.ownedOnce(t, name)
+		if stateOf(name, before) == stateOf(name, now) {
+			return now
+		}
+		before = now
+	}
+}
+
+func (s *suite) ownedOnce(t *testing.T, name string) []dns.RecordSet {
 	t.Helper()
 	var found []dns.RecordSet
 	for _, set := range s.records(t).Sets {
