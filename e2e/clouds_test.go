@@ -3,7 +3,11 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -57,8 +61,29 @@ func nanos(quantity string) int {
 	return int(number * map[string]float64{"": 1e9, "m": 1e6, "u": 1e3, "n": 1}[unit])
 }
 
-// TestClouds: clouds tell of zones and prices; what they say shows, degrades, and moves nothing by itself. Who is refused by a cloud keeps
-// what he knew.
+// servers are the processes of demo-web that run in a member.
+func servers(t *testing.T, member string) (pids []int) {
+	t.Helper()
+	of := fmt.Sprint(apiProcesses(t)[member])
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range all {
+		data, _ := os.ReadFile(path) // it may have ended meanwhile
+		if f := strings.Fields(string(data)); len(f) > 3 && f[1] == "(demo-web)" && f[3] == of {
+			pid, _ := strconv.Atoi(f[0])
+			pids = append(pids, pid)
+		}
+	}
+	if len(pids) == 0 {
+		t.Fatalf("no process of demo-web runs in %s", member)
+	}
+	return pids
+}
+
+// TestClouds: clouds tell of zones and prices; what they say of zones shows, degrades, and moves nothing by itself; replicas follow
+// prices where a policy says so. Who is refused by a cloud keeps what he knew.
 func TestClouds(t *testing.T) {
 	ns := namespace(t, "clouds")
 	for _, m := range members {
@@ -87,6 +112,90 @@ func TestClouds(t *testing.T) {
 		clouds(t, "heal", "us-east-1a")
 		judged(t, "gondor", "Ready", 60*time.Second)
 		stay("gondor is ready again")
+	})
+
+	t.Run("a zone is impaired, and an endpoint there stops answering", func(t *testing.T) {
+		healed(t, "heal us-east-1a")
+		// Witnesses confirm such a thing, too, and sooner or later than the cloud: without them it is the cloud alone.
+		for _, m := range members {
+			inMember(t, m, "scale", "deployment/witness", "-n", "federation-system", "--replicas=0")
+			t.Cleanup(func() {
+				_, _ = federation.run(context.Background(), "kubectl", "--context="+m, "scale", "deployment/witness", "-n", "federation-system", "--replicas=1")
+			})
+		}
+		served := namespace(t, "served")
+		kubectl(t, "create", "-n", served, "deployment", "web", "--image=kubefed.dev/demo-web:dev", "--replicas=3", "--port=8080")
+		kubectl(t, "expose", "-n", served, "deployment", "web", "--type=LoadBalancer", "--port=80", "--target-port=8080")
+		kubectl(t, "annotate", "-n", served, "service/web", "federation.kubefed.dev/dns-probe=http:///healthz")
+		at := map[string]string{}
+		eventually(t, "an address in each member", 60*time.Second, func() (bool, string) {
+			for _, m := range members {
+				s, _ := get(t, m, "service/web", "-n", served)
+				if at[m] = text(s, "status", "loadBalancer", "ingress", "0", "ip"); at[m] == "" {
+					return false, m
+				}
+			}
+			return true, ""
+		})
+		host := "web." + served + "." + federationName + ".svc.example.com"
+		answering(t, "all members answer", dnsServer(t), 60*time.Second, map[string]string{host: joined(at, members...)})
+		clouds(t, "impair", "us-east-1a")
+		cloudSays(t, "gondor", "CloudAnswers", "Impaired")
+		judged(t, "gondor", "Degraded", 60*time.Second)
+		answering(t, "an impaired zone takes nothing away", dnsServer(t), time.Second, map[string]string{host: joined(at, members...)})
+		stopped := servers(t, "gondor")
+		signal := func(s syscall.Signal) {
+			for _, pid := range stopped {
+				if err := syscall.Kill(pid, s); err != nil {
+					t.Errorf("signal to process %d: %v", pid, err)
+				}
+			}
+		}
+		t.Cleanup(func() { signal(syscall.SIGCONT) })
+		signal(syscall.SIGSTOP)
+		eventually(t, "gondor's address withdrawn by the word of its cloud", 30*time.Second, func() (bool, string) {
+			for _, g := range items(t, federationName, "globalendpoints", "-n", served) {
+				list, _ := field(g, "status", "clusters").([]any)
+				for _, c := range list {
+					if c := c.(map[string]any); text(c, "name") == "gondor" {
+						return strings.Contains(text(c, "message"), "its cloud says that zones of its cluster are impaired"), fmt.Sprint(c)
+					}
+				}
+			}
+			return false, "not told"
+		})
+		answering(t, "the others answer", dnsServer(t), 10*time.Second, map[string]string{host: joined(at, "rohan", "shire")})
+		signal(syscall.SIGCONT)
+		clouds(t, "heal", "us-east-1a")
+		answering(t, "all members answer again", dnsServer(t), 60*time.Second, map[string]string{host: joined(at, members...)})
+		judged(t, "gondor", "Ready", 60*time.Second)
+		stay("an endpoint failed")
+	})
+
+	t.Run("replicas follow prices", func(t *testing.T) {
+		healed(t, "price gondor 1", "price rohan 1")
+		priced := namespace(t, "priced")
+		clouds(t, "price", "rohan", "3")
+		eventually(t, "rohan to be dearer", 60*time.Second, func() (bool, string) {
+			g, r := price(t, "gondor"), price(t, "rohan")
+			return g > 0 && r > g*3/2, fmt.Sprint(g, r)
+		})
+		apply(t, federationName, into(priced, propagation(`  clusterGroups: [{name: two, names: [gondor, rohan]}]
+  replicaDivision:
+    strategy: Price
+    rebalance: true
+    price: {maxSpot: 50%, minSavings: 10%, stableFor: 0s, overlap: 10s}
+    clusters: [{names: [gondor], minReplicas: 1}, {names: [rohan]}]
+  moves: {minimumStay: 0s}
+`)))
+		apply(t, federationName, into(priced, strings.Replace(fleet("Deployment", 4, ""), `image: "nginx:1.27"`, `image: "nginx:1.27", resources: {requests: {cpu: 100m}}`, 1)))
+		placedAs(t, priced, "Deployment", "gondor 4", 60*time.Second)
+		clouds(t, "price", "rohan", "1")
+		clouds(t, "price", "gondor", "3")
+		placedAs(t, priced, "Deployment", "gondor 1, rohan 3", 90*time.Second)
+		clouds(t, "price", "rohan", "3")
+		clouds(t, "price", "gondor", "1")
+		placedAs(t, priced, "Deployment", "gondor 4", 90*time.Second)
 	})
 
 	t.Run("prices move", func(t *testing.T) {

@@ -128,6 +128,46 @@ func TestSelfIsolation(t *testing.T) {
 	}
 }
 
+// TestSlow: a member whose every answer takes most of a second is no dead one. Nothing moves, and nothing flaps.
+func TestSlow(t *testing.T) {
+	ns := namespace(t, "slow")
+	apply(t, federationName, into(ns, webDeployment))
+	synced(t, ns, 60*time.Second)
+	for _, m := range members {
+		judged(t, m, "Ready", 60*time.Second)
+	}
+	before := fmt.Sprint(shares(t, ns, "web"))
+	pid := apiProcesses(t)["gondor"]
+	signal := func(s syscall.Signal) {
+		if err := syscall.Kill(pid, s); err != nil {
+			t.Errorf("signal to process %d: %v", pid, err)
+		}
+	}
+	t.Cleanup(func() { signal(syscall.SIGCONT) })
+	verdicts := []string{"Ready"}
+	for until, asked := time.Now().Add(30*time.Second), time.Now(); time.Now().Before(until); {
+		signal(syscall.SIGSTOP)
+		time.Sleep(800 * time.Millisecond)
+		signal(syscall.SIGCONT)
+		time.Sleep(200 * time.Millisecond)
+		if time.Since(asked) < 2*time.Second {
+			continue
+		}
+		asked = time.Now()
+		c, _ := get(t, federationName, "cluster", "gondor")
+		if now := text(c, "status", "verdict", "state"); now != verdicts[len(verdicts)-1] {
+			verdicts = append(verdicts, now)
+		}
+	}
+	if slices.Contains(verdicts, "Down") || len(verdicts) > 3 {
+		t.Errorf("the slow member was %s", strings.Join(verdicts, ", then "))
+	}
+	judged(t, "gondor", "Ready", 60*time.Second)
+	if after := fmt.Sprint(shares(t, ns, "web")); after != before {
+		t.Errorf("replicas were at %s, and are at %s", before, after)
+	}
+}
+
 // isolated waits for the federation's condition.
 func isolated(t *testing.T, status string, within time.Duration) {
 	t.Helper()
@@ -138,8 +178,8 @@ func isolated(t *testing.T, status string, within time.Duration) {
 	})
 }
 
-// apiProcesses are the members' processes; those of their pods are others.
-func apiProcesses(t *testing.T) []int {
+// apiProcesses are the members' processes by name; those of their pods are others.
+func apiProcesses(t *testing.T) map[string]int {
 	t.Helper()
 	var status struct {
 		Clusters []struct {
@@ -151,10 +191,10 @@ func apiProcesses(t *testing.T) []int {
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
 		t.Fatal(err)
 	}
-	var pids []int
+	pids := map[string]int{}
 	for _, c := range status.Clusters {
 		if slices.Contains(members, c.Name) {
-			pids = append(pids, c.PID)
+			pids[c.Name] = c.PID
 		}
 	}
 	if len(pids) != len(members) {
