@@ -130,7 +130,7 @@ func TestSelfIsolation(t *testing.T) {
 
 // TestSlow: a member whose every answer takes most of a second is no dead one. Nothing moves, and nothing flaps.
 func TestSlow(t *testing.T) {
-	ns := namespace(t, "slow")
+	ns := namespace(t, "slow-member")
 	apply(t, federationName, into(ns, webDeployment))
 	synced(t, ns, 60*time.Second)
 	for _, m := range members {

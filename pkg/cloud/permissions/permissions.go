@@ -17,10 +17,12 @@ const (
 	Prices    = "prices"
 	Balancers = "balancers"
 	DNS       = "dns"
+	// HealthChecks are those of Route 53, for zones with healthChecks: true.
+	HealthChecks = "health-checks"
 )
 
 // Features are all of them.
-var Features = []string{Discover, Join, Facts, Prices, Balancers, DNS}
+var Features = []string{Discover, Join, Facts, Prices, Balancers, DNS, HealthChecks}
 
 // Permission is one, such as "eks:ListClusters" or "container.clusters.list".
 type Permission struct {
@@ -47,6 +49,10 @@ var all = map[string][]Permission{
 		{"route53:ListResourceRecordSets", []string{DNS}, "arn:*:route53:::hostedzone/*", "what is published"},
 		{"route53:ChangeResourceRecordSets", []string{DNS}, "arn:*:route53:::hostedzone/*", "publishing"},
 		{"route53:GetChange", []string{DNS}, "arn:*:route53:::change/*", "whether it is published"},
+		{"route53:ListHealthChecks", []string{HealthChecks}, "*", "which health checks there are"},
+		{"route53:CreateHealthCheck", []string{HealthChecks}, "*", "a health check for a record"},
+		{"route53:DeleteHealthCheck", []string{HealthChecks}, "arn:*:route53:::healthcheck/*", "one that no record uses any more"},
+		{"route53:ChangeTagsForResource", []string{HealthChecks}, "arn:*:route53:::healthcheck/*", "whose it is, for people"},
 	},
 	config.GCP: {
 		{"container.clusters.list", []string{Discover, Join}, "", "which clusters there are; for join, those that are meant by a name that is not there"},

@@ -39,7 +39,9 @@ func PolicyOf(permissions []Permission) Policy {
 func sid(features []string) string {
 	var b strings.Builder
 	for _, f := range features {
-		b.WriteString(strings.ToUpper(f[:1]) + f[1:])
+		for word := range strings.SplitSeq(f, "-") {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
 	}
 	return b.String()
 }
