@@ -155,7 +155,7 @@ func TestClouds(t *testing.T) {
 		answering(t, "the others answer", dnsServer(t), 10*time.Second, map[string]string{host: joined(at, "rohan", "shire")})
 		signal(syscall.SIGCONT)
 		clouds(t, "heal", "us-east-1a")
-		answering(t, "all members answer again", dnsServer(t), 60*time.Second, map[string]string{host: joined(at, members...)})
+		answering(t, "all members answer again", dnsServer(t), 120*time.Second, map[string]string{host: joined(at, members...)})
 		judged(t, "gondor", "Ready", 60*time.Second)
 		stay("an endpoint failed")
 	})
