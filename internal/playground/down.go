@@ -14,19 +14,7 @@ import (
 // Down ends all processes of the playground, removes its contexts from the kubeconfig, and its files. The error is
 // ErrNone where there is no playground.
 func (p Playground) Down(ctx context.Context) error {
-	if _, err := p.load(); err != nil {
-		return err
-	}
-	unlock, err := p.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	s, err := p.load()
-	if err != nil {
-		return err
-	}
-	return p.takeDown(ctx, s)
+	return p.alone(ctx, func(s *state) error { return p.takeDown(ctx, s) })
 }
 
 // takeDown goes on after an error, and keeps the state if there was one: Down can then be called again.
