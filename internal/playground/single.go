@@ -53,21 +53,11 @@ func (p Playground) Start(ctx context.Context, name string) error {
 }
 
 func (p Playground) withCluster(ctx context.Context, name string, do func(cluster) error) error {
-	if _, err := p.load(); err != nil {
-		return err
-	}
-	unlock, err := p.lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	s, err := p.load()
-	if err != nil {
-		return err
-	}
-	c, err := s.cluster(name)
-	if err != nil {
-		return err
-	}
-	return do(c)
+	return p.alone(ctx, func(s *state) error {
+		c, err := s.cluster(name)
+		if err != nil {
+			return err
+		}
+		return do(c)
+	})
 }
